@@ -1,0 +1,13 @@
+# src/kernels/cpu/*.cpp are compiled once per ISA, each copy in a namespace of its own (HADAL_ISA_NS).
+file(GLOB HADAL_CPU_KERNELS CONFIGURE_DEPENDS src/kernels/cpu/*.cpp)
+function(hadal_isa name)
+  add_library(hadal_kernels_${name} OBJECT ${HADAL_CPU_KERNELS})
+  target_include_directories(hadal_kernels_${name} PRIVATE src)
+  target_link_libraries(hadal_kernels_${name} PRIVATE hadal_tensor)
+  target_compile_options(hadal_kernels_${name} PRIVATE -O3 ${ARGN})
+  target_compile_definitions(hadal_kernels_${name} PRIVATE HADAL_ISA_NS=${name})
+  target_sources(hadal_kernels PRIVATE $<TARGET_OBJECTS:hadal_kernels_${name}>)
+endfunction()
+hadal_isa(avx2 -mavx2 -mfma -mf16c -mbmi2)
+hadal_isa(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mbmi2 -mprefer-vector-width=512)
+hadal_isa(avx512bf16 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mfma -mf16c -mbmi2 -mprefer-vector-width=512)

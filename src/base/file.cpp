@@ -1,0 +1,146 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace hadal {
+
+namespace {
+
+[[noreturn]] void fail_errno(const char* what, const fs::path& path) {
+  fail("cannot {} {}: {}", what, path.string(), std::strerror(errno));
+}
+
+int open_for_reading(const fs::path& path, struct stat& info) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail_errno("open", path);
+  if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
+    ::close(fd);
+    fail("cannot read {}: it is a folder, not a file", path.string());
+  }
+  return fd;
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path) {
+  struct stat info {};
+  const int fd = open_for_reading(path, info);
+  std::string content;
+  content.reserve(static_cast<std::size_t>(info.st_size));
+  char buffer[1 << 16];
+  for (;;) {
+    const ssize_t n = ::read(fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      ::close(fd);
+      fail_errno("read", path);
+    }
+    if (n == 0) break;
+    content.append(buffer, static_cast<std::size_t>(n));
+  }
+  ::close(fd);
+  return content;
+}
+
+MappedFile::MappedFile(const fs::path& path) : path_(path) {
+  struct stat info {};
+  const int fd = open_for_reading(path, info);
+  size_ = static_cast<std::size_t>(info.st_size);
+  if (size_ > 0) {
+    void* p = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED) {
+      ::close(fd);
+      fail_errno("map", path);
+    }
+    data_ = static_cast<const std::byte*>(p);
+  }
+  ::close(fd);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+  temporary_ = path_;
+  temporary_ += fmt::format(".{}.tmp", ::getpid());
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd_ < 0) fail_errno("create", temporary_);
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ >= 0) {
+    ::close(fd_);
+    ::unlink(temporary_.c_str());
+  }
+}
+
+void AtomicFile::append(const void* data, std::size_t size) {
+  fault_point("write");
+  const char* p = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t n = ::write(fd_, p, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail_errno("write", temporary_);
+    p += n;
+    size -= static_cast<std::size_t>(n);
+  }
+}
+
+void AtomicFile::commit() {
+  fault_point("fsync");
+  if (::fsync(fd_) != 0) fail_errno("sync", temporary_);
+  const int fd = fd_;
+  fd_ = -1;
+  if (::close(fd) != 0) {
+    ::unlink(temporary_.c_str());
+    fail_errno("close", temporary_);
+  }
+  fault_point("rename");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(temporary_.c_str());
+    errno = error;
+    fail_errno("rename to", path_);
+  }
+  fsync_folder(path_.parent_path());
+}
+
+void write_file_atomically(const fs::path& path, std::string_view content) {
+  AtomicFile file(path);
+  file.append(content);
+  file.commit();
+}
+
+void fsync_folder(const fs::path& folder) {
+  const fs::path where = folder.empty() ? fs::path(".") : folder;
+  const int fd = ::open(where.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) fail_errno("open", where);
+  const int rc = ::fsync(fd);
+  ::close(fd);
+  if (rc != 0) fail_errno("sync", where);
+}
+
+void fault_point(std::string_view name) {
+  static const char* const wanted = std::getenv("HADAL_FAULT");
+  if (wanted == nullptr) return;
+  static std::atomic<int> passed{0};
+  const std::string_view spec(wanted);
+  const auto colon = spec.find(':');
+  if (spec.substr(0, colon) != name) return;
+  const int nth = colon == std::string_view::npos ? 1 : std::atoi(wanted + colon + 1);
+  if (passed.fetch_add(1) + 1 == nth) ::kill(::getpid(), SIGKILL);
+}
+
+}  // namespace hadal

@@ -1,0 +1,60 @@
+// Files: reading, memory maps, atomic writes with fault points.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace hadal {
+
+namespace fs = std::filesystem;
+
+// Whole file as bytes. Throws Error naming the path and the reason.
+std::string read_file(const fs::path& path);
+
+// A read-only memory map of a whole file. Throws Error naming the path and the reason.
+class MappedFile {
+ public:
+  explicit MappedFile(const fs::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// Writes a file so that a crash leaves the old file or the new one, never a mix: temporary sibling, fsync, rename,
+// fsync of the folder. `append` may be called any number of times before commit(); without commit() the temporary goes.
+class AtomicFile {
+ public:
+  explicit AtomicFile(fs::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  void append(const void* data, std::size_t size);
+  void append(std::string_view text) { append(text.data(), text.size()); }
+  void commit();
+
+ private:
+  fs::path path_, temporary_;
+  int fd_ = -1;
+};
+
+void write_file_atomically(const fs::path& path, std::string_view content);
+void fsync_folder(const fs::path& folder);
+
+// Test hook: HADAL_FAULT="POINT:N" kills the process (SIGKILL) at the N-th time the point of that name is passed.
+// Points: write, fsync, rename.
+void fault_point(std::string_view name);
+
+}  // namespace hadal

@@ -1,0 +1,49 @@
+// Our own thread pool: tasks are taken dynamically from one counter, so a slow core does not hold up the rest.
+// Results must never depend on which worker runs which task.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+
+namespace hadal {
+
+// A non-owning reference to a callable void(int64_t task, int worker).
+class TaskRef {
+ public:
+  template <class F>
+    requires(!std::is_same_v<std::remove_cvref_t<F>, TaskRef>)
+  TaskRef(F&& f)  // NOLINT: implicit on purpose, as function_ref is
+      : object_(const_cast<void*>(static_cast<const void*>(&f))), call_([](void* o, std::int64_t task, int worker) {
+          (*static_cast<std::remove_reference_t<F>*>(o))(task, worker);
+        }) {}
+  void operator()(std::int64_t task, int worker) const { call_(object_, task, worker); }
+
+ private:
+  void* object_;
+  void (*call_)(void*, std::int64_t, int);
+};
+
+class ThreadPool {
+ public:
+  // threads >= 1 counts the calling thread, too. Throws Error if a thread cannot be started.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int size() const;
+
+  // Calls f(task, worker) once for every task in [0, tasks); worker in [0, size()). Returns when all are done.
+  // The first exception of a task is rethrown here. Not reentrant: one run() at a time.
+  void run(std::int64_t tasks, TaskRef f);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Number of CPUs this process may use.
+int available_cpus();
+
+}  // namespace hadal

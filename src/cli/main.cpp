@@ -1,0 +1,27 @@
+// hadal: the one program. Every verb is a file beside this one.
+#include <CLI/CLI.hpp>
+
+#include <malloc.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "cli/verbs.h"
+
+int main(int argc, char** argv) {
+  // Tensors come and go every step: keep their pages instead of returning them to the kernel each time.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  CLI::App app("hadal: train, extend, align, distil, quantise and serve models of the DeepSeek-V3 architecture");
+  app.require_subcommand(1);
+  hadal::cli::add_version(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "hadal: error: %s\n", e.what());
+    return 1;
+  }
+  return 0;
+}

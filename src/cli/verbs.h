@@ -1,0 +1,12 @@
+// One function a verb; each lives in its own file and registers its subcommand, options and callback.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace hadal::cli {
+
+void add_version(CLI::App& app);
+
+}  // namespace hadal::cli
