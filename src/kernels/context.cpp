@@ -1,0 +1,76 @@
+#include "kernels/context.h"
+
+#include <cstdlib>
+#include <new>
+#include <string>
+
+#include "base/error.h"
+#include "kernels/kernels.h"
+
+namespace hadal::kernels {
+
+namespace {
+constexpr std::string_view kNames[] = {"ref", "avx2", "avx512", "avx512bf16"};
+}
+
+std::string_view name_of(Isa isa) { return kNames[static_cast<int>(isa)]; }
+
+bool supported(Isa isa) {
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
+                    __builtin_cpu_supports("bmi2");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  switch (isa) {
+    case Isa::ref: return true;
+    case Isa::avx2: return avx2;
+    case Isa::avx512: return avx512;
+    case Isa::avx512bf16: return avx512 && __builtin_cpu_supports("avx512bf16");
+  }
+  return false;
+}
+
+Isa default_isa() {
+  if (const char* forced = std::getenv("HADAL_ISA"); forced != nullptr && *forced != '\0') {
+    for (int i = 0; i < 4; ++i) {
+      if (kNames[i] != forced) continue;
+      if (!supported(static_cast<Isa>(i))) fail("HADAL_ISA={}: this machine does not have it", forced);
+      return static_cast<Isa>(i);
+    }
+    fail("HADAL_ISA={}: it must be one of ref, avx2, avx512, avx512bf16", forced);
+  }
+  for (int i = 3; i > 0; --i) {
+    if (supported(static_cast<Isa>(i))) return static_cast<Isa>(i);
+  }
+  return Isa::ref;
+}
+
+struct Scratch::Buffer {
+  void* data = nullptr;
+  std::size_t bytes = 0;
+  void* grow(std::size_t wanted) {
+    if (wanted > bytes) {
+      std::free(data);
+      bytes = (wanted + wanted / 4 + 4095) / 4096 * 4096;
+      data = std::aligned_alloc(4096, bytes);
+      if (data == nullptr) {
+        bytes = 0;
+        throw std::bad_alloc();
+      }
+    }
+    return data;
+  }
+};
+
+Scratch::Scratch(int workers) : workers_(static_cast<std::size_t>(workers)), shared_(8) {}
+Scratch::~Scratch() {
+  for (auto& b : workers_) std::free(b.data);
+  for (auto& b : shared_) std::free(b.data);
+}
+void* Scratch::worker(int worker, std::size_t bytes) { return workers_[static_cast<std::size_t>(worker)].grow(bytes); }
+void* Scratch::shared(int slot, std::size_t bytes) { return shared_[static_cast<std::size_t>(slot)].grow(bytes); }
+
+Context::Context(ThreadPool& pool, Isa isa)
+    : pool_(&pool), table_(&table_of(isa)), scratch_(std::make_unique<Scratch>(pool.size())), isa_(isa) {}
+
+}  // namespace hadal::kernels

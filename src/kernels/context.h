@@ -1,0 +1,55 @@
+// What every kernel gets first: threads, scratch memory, and the table of kernels for one ISA. No globals.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/threads.h"
+
+namespace hadal::kernels {
+
+struct Table;
+
+enum class Isa : std::uint8_t { ref, avx2, avx512, avx512bf16 };
+
+std::string_view name_of(Isa isa);
+// The best ISA of this machine, or the one that HADAL_ISA names (ref, avx2, avx512, avx512bf16).
+// Throws Error if that name is unknown or the machine lacks it.
+Isa default_isa();
+bool supported(Isa isa);
+const Table& table_of(Isa isa);
+
+// Growing scratch buffers: one for each worker, and some shared by all workers of a region.
+class Scratch {
+ public:
+  explicit Scratch(int workers);
+  ~Scratch();
+  // 64-byte aligned; valid until the next call with the same worker.
+  void* worker(int worker, std::size_t bytes);
+  // Shared buffer number `slot` (0..7): call outside parallel regions; valid until the next call with the same slot.
+  void* shared(int slot, std::size_t bytes);
+
+ private:
+  struct Buffer;
+  std::vector<Buffer> workers_, shared_;
+};
+
+class Context {
+ public:
+  Context(ThreadPool& pool, Isa isa);
+  const Table& table() const { return *table_; }
+  ThreadPool& pool() const { return *pool_; }
+  Scratch& scratch() const { return *scratch_; }
+  Isa isa() const { return isa_; }
+
+ private:
+  ThreadPool* pool_;
+  const Table* table_;
+  std::unique_ptr<Scratch> scratch_;
+  Isa isa_;
+};
+
+}  // namespace hadal::kernels

@@ -1,0 +1,98 @@
+// Tensor: a contiguous, row-major view of shared storage, with an optional autograd node. No maths lives here.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "tensor/dtype.h"
+
+namespace hadal {
+
+namespace autograd {
+struct Node;
+}
+
+using Shape = std::vector<std::int64_t>;
+
+std::string to_string(const Shape& shape);
+std::int64_t numel(const Shape& shape);
+
+// 64-byte aligned memory, or borrowed memory kept alive by `owner` (a memory map, say).
+class Storage {
+ public:
+  explicit Storage(std::size_t bytes);
+  Storage(void* borrowed, std::size_t bytes, std::shared_ptr<const void> owner);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+  std::byte* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+  bool owned_ = true;
+  std::shared_ptr<const void> owner_;
+};
+
+class Tensor {
+ public:
+  Tensor() = default;
+  static Tensor empty(Shape shape, DType dtype);
+  static Tensor zeros(Shape shape, DType dtype);
+  // Wraps memory that `owner` keeps alive; `data` must be aligned for `dtype`.
+  static Tensor borrow(void* data, Shape shape, DType dtype, std::shared_ptr<const void> owner);
+  template <class T>
+  static Tensor of(std::span<const T> values, Shape shape) {
+    Tensor t = empty(std::move(shape), dtype_of<T>::value);
+    HADAL_ASSERT(static_cast<std::int64_t>(values.size()) == t.numel());
+    std::copy(values.begin(), values.end(), t.data<T>());
+    return t;
+  }
+
+  bool defined() const { return storage_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  std::int64_t size(int dim) const { return shape_[dim < 0 ? shape_.size() + static_cast<std::size_t>(dim) : static_cast<std::size_t>(dim)]; }
+  int rank() const { return static_cast<int>(shape_.size()); }
+  std::int64_t numel() const { return hadal::numel(shape_); }
+  DType dtype() const { return dtype_; }
+  std::size_t bytes() const { return static_cast<std::size_t>(numel()) * size_of(dtype_); }
+
+  void* raw() const { return storage_ ? storage_->data() + offset_ : nullptr; }
+  // Throws std::logic_error if T is not the tensor's element type.
+  template <class T>
+  T* data() const {
+    HADAL_ASSERT(dtype_of<T>::value == dtype_);
+    return static_cast<T*>(raw());
+  }
+  template <class T>
+  std::span<T> span() const {
+    return {data<T>(), static_cast<std::size_t>(numel())};
+  }
+
+  // Views of the same storage; they carry no autograd node.
+  Tensor view(Shape shape) const;
+  Tensor rows(std::int64_t begin, std::int64_t end) const;  // along the first dimension
+  Tensor detach() const;
+  Tensor clone() const;
+
+  // The autograd node of the value, null when it depends on nothing that is watched.
+  const std::shared_ptr<autograd::Node>& node() const { return node_; }
+  void set_node(std::shared_ptr<autograd::Node> node) { node_ = std::move(node); }
+
+ private:
+  std::shared_ptr<Storage> storage_;
+  std::size_t offset_ = 0;
+  Shape shape_;
+  DType dtype_ = DType::f32;
+  std::shared_ptr<autograd::Node> node_;
+};
+
+}  // namespace hadal
