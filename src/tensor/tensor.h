@@ -82,6 +82,8 @@ class Tensor {
   Tensor rows(std::int64_t begin, std::int64_t end) const;  // along the first dimension
   Tensor detach() const;
   Tensor clone() const;
+  // True if no other tensor shares this one's storage.
+  bool exclusive() const { return storage_ && storage_.use_count() == 1; }
 
   // The autograd node of the value, null when it depends on nothing that is watched.
   const std::shared_ptr<autograd::Node>& node() const { return node_; }

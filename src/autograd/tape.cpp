@@ -1,0 +1,115 @@
+#include "autograd/tape.h"
+
+#include "kernels/kernels.h"
+
+namespace hadal::autograd {
+
+void Tape::watch(Tensor& value, Tensor grad) {
+  HADAL_ASSERT(grad.dtype() == DType::f32 && grad.shape() == value.shape());
+  auto node = std::make_shared<Node>();
+  node->tape = this;
+  node->grad = std::move(grad);
+  node->leaf = true;
+  value.set_node(std::move(node));
+}
+
+void Tape::input(Tensor& value) {
+  auto node = std::make_shared<Node>();
+  node->tape = this;
+  value.set_node(std::move(node));
+}
+
+void Tape::record(Tensor& output, std::function<void(Tensor)> backward) {
+  auto node = std::make_shared<Node>();
+  node->tape = this;
+  node->backward = std::move(backward);
+  nodes_.push_back(node);
+  output.set_node(std::move(node));
+}
+
+void Tape::backward(const std::vector<Tensor>& outputs, const std::vector<Tensor>& seeds) {
+  HADAL_ASSERT(outputs.size() == seeds.size());
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (!outputs[i].node()) fail("[backward] output {} depends on no watched tensor", i);
+    HADAL_ASSERT(seeds[i].shape() == outputs[i].shape());
+    accumulate(outputs[i], seeds[i]);
+  }
+  unwind(0);
+}
+
+void Tape::unwind(std::size_t mark) {
+  while (nodes_.size() > mark) {
+    const std::shared_ptr<Node> node = std::move(nodes_.back());
+    nodes_.pop_back();
+    if (node->grad.defined()) {
+      Tensor grad = std::move(node->grad);
+      node->grad = Tensor();
+      node->backward(std::move(grad));
+    }
+    node->backward = nullptr;
+  }
+}
+
+Tape* tape_of(std::initializer_list<const Tensor*> operands) {
+  for (const Tensor* t : operands) {
+    if (t->node()) return t->node()->tape;
+  }
+  return nullptr;
+}
+
+void accumulate(const Tensor& value, Tensor grad) {
+  Node* node = value.node().get();
+  if (node == nullptr) return;
+  HADAL_ASSERT(grad.numel() == value.numel());
+  if (!node->grad.defined()) {
+    node->grad = std::move(grad);
+    return;
+  }
+  Tensor& sum = node->grad;
+  kernels::Add add{.n = sum.numel(), .a = sum.raw(), .a_dtype = sum.dtype(), .b = grad.raw(), .b_dtype = grad.dtype()};
+  Tensor result = node->leaf || sum.exclusive() ? sum : Tensor::empty(sum.shape(), sum.dtype());
+  add.y = result.raw();
+  add.y_dtype = result.dtype();
+  kernels::run(node->tape->context(), add);
+  node->grad = std::move(result);
+}
+
+Tensor exclusive_grad(const Tensor& value) {
+  Node* node = value.node().get();
+  if (node == nullptr || node->leaf || !node->grad.defined() || !node->grad.exclusive()) return {};
+  return node->grad;
+}
+
+float* leaf_grad(const Tensor& parameter) {
+  HADAL_ASSERT(parameter.node() && parameter.node()->leaf);
+  return parameter.node()->grad.data<float>();
+}
+
+Tensor recompute(std::initializer_list<Tensor> inputs, const std::function<Tensor(const std::vector<Tensor>&)>& f) {
+  Tape* tape = nullptr;
+  for (const Tensor& t : inputs) {
+    if (t.node()) tape = t.node()->tape;
+  }
+  std::vector<Tensor> saved(inputs);
+  if (tape == nullptr) return f(saved);
+  const std::size_t mark = tape->nodes_.size();
+  Tensor output = f(saved).detach();
+  tape->nodes_.resize(mark);  // frees everything that f's ops saved
+  tape->record(output, [tape, saved, f](Tensor grad) {
+    const std::size_t start = tape->nodes_.size();
+    std::vector<Tensor> again;
+    for (const Tensor& t : saved) {
+      again.push_back(t.detach());
+      if (t.node()) tape->input(again.back());
+    }
+    const Tensor result = f(again);
+    accumulate(result, std::move(grad));
+    tape->unwind(start);
+    for (std::size_t i = 0; i < saved.size(); ++i) {
+      if (again[i].node() && again[i].node()->grad.defined()) accumulate(saved[i], again[i].node()->grad);
+    }
+  });
+  return output;
+}
+
+}  // namespace hadal::autograd
