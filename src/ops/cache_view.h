@@ -34,4 +34,7 @@ struct CacheView {
 // Copies x (T, n) into the new positions' rows: columns [column, column + n) of data1 (part 1) or data2 (part 2).
 void write_cache(const Tensor& x, const CacheLayer& layer, std::span<const CacheSequence> sequences, int part, std::int64_t column);
 
+// Positions [0, length) of one sequence as a tensor (length, width of the part).
+Tensor read_cache(const CacheLayer& layer, const CacheSequence& sequence, std::int64_t length, int part);
+
 }  // namespace hadal::ops

@@ -1,0 +1,111 @@
+#include "nn/mla.h"
+
+#include <numeric>
+
+#include "ops/absorb.h"
+#include "ops/attention.h"
+#include "ops/columns.h"
+#include "ops/linear.h"
+#include "ops/rms_norm.h"
+
+namespace hadal::nn {
+
+Tensor Mla::forward(const Input& in, const Tensor& x_TD, const ops::CacheLayer* layer) const {
+  const Tensor q = queries(in, x_TD);                                           // (T, H * [nope | rope])
+  const Tensor ckv_kpe = ops::linear(in.cx, x_TD, wkv_a_, in.act);              // (T, [C | rope]): eq 1, 3
+  auto [ckv, k_pe] = ops::split_columns(in.cx, ckv_kpe, s_.kv_lora_rank);
+  const Tensor c_TC = ops::rms_norm(in.cx, ckv, kv_norm_, s_.norm_eps, in.act);
+  k_pe = ops::rope(in.cx, k_pe, 1, in.rope, in.positions_T);                    // not normalised, shared by all heads
+  const Tensor o = layer != nullptr && in.form == MlaForm::latent ? attend_latent(in, q, c_TC, k_pe, *layer)
+                                                                  : attend_expanded(in, q, c_TC, k_pe, layer);
+  return ops::linear(in.cx, o, wo_, in.act);                                    // eq 11
+}
+
+Tensor Mla::queries(const Input& in, const Tensor& x_TD) const {
+  Tensor q;
+  if (s_.q_lora_rank > 0) {
+    const Tensor cq = ops::rms_norm(in.cx, ops::linear(in.cx, x_TD, wq_a_, in.act), q_norm_, s_.norm_eps, in.act);  // eq 6
+    q = ops::linear(in.cx, cq, wq_b_, in.act);                                                                      // eq 7, 8
+  } else {
+    q = ops::linear(in.cx, x_TD, wq_, in.act);
+  }
+  return ops::rope(in.cx, q, s_.heads, in.rope, in.positions_T);
+}
+
+namespace {
+
+ops::AttentionShape expanded_shape(const Mla::Settings& s) {
+  return {s.heads, s.heads, s.qk_nope_head_dim, s.qk_rope_head_dim, s.v_head_dim, s.softmax_scale};
+}
+
+// A row of the expanded keys and values: per head [k_nope | v], as wkv_b makes it.
+ops::KvLayout expanded_layout(const Mla::Settings& s) {
+  const std::int64_t head = s.qk_nope_head_dim + s.v_head_dim;
+  return {s.heads * head, 0, s.qk_nope_head_dim, head, head};
+}
+
+}  // namespace
+
+Tensor Mla::attend_expanded(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe,
+                            const ops::CacheLayer* layer) const {
+  const Tensor kv = ops::linear(in.cx, c_TC, wkv_b_, in.act);  // (T, H * [k_nope | v]): eq 2, 5
+  if (layer == nullptr) {
+    return ops::attention(in.cx, q, kv, k_pe, expanded_shape(s_), expanded_layout(s_), in.seq_start);
+  }
+  ops::write_cache(kv, *layer, in.cached, 1, 0);
+  ops::write_cache(k_pe, *layer, in.cached, 2, 0);
+  return ops::attention_cached(in.cx, q, *layer, in.cached, expanded_shape(s_), expanded_layout(s_));
+}
+
+Tensor Mla::attend_latent(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe, const ops::CacheLayer& layer) const {
+  ops::write_cache(c_TC, layer, in.cached, 1, 0);
+  ops::write_cache(k_pe, layer, in.cached, 2, 0);
+  Tensor o = Tensor::empty({q.size(0), s_.heads * s_.v_head_dim}, in.act);
+  // The form of a sequence depends on its own number of new tokens only, never on what else is in the batch.
+  for (const ops::CacheSequence& sequence : in.cached) {
+    const bool expand = sequence.row_end - sequence.row_begin > in.crossover;
+    const Tensor part = expand ? re_expanded(in, q, layer, sequence) : absorbed(in, q, layer, sequence);
+    std::copy_n(static_cast<const std::byte*>(part.raw()), part.bytes(),
+                static_cast<std::byte*>(o.rows(sequence.row_begin, sequence.row_end).raw()));
+  }
+  return o;
+}
+
+Tensor Mla::absorbed(const Input& in, const Tensor& q, const ops::CacheLayer& layer, const ops::CacheSequence& sequence) const {
+  const ops::AbsorbShape shape{s_.heads, s_.qk_nope_head_dim, s_.qk_rope_head_dim, s_.v_head_dim, s_.kv_lora_rank};
+  const Tensor q_lat = ops::absorb_queries(in.cx, q.rows(sequence.row_begin, sequence.row_end), wkv_b_, shape);
+  const ops::CacheSequence own{0, q_lat.size(0), sequence.first, sequence.blocks};
+  const Tensor o_lat = ops::attention_cached(in.cx, q_lat, layer, {&own, 1},
+                                             {s_.heads, 1, s_.kv_lora_rank, s_.qk_rope_head_dim, s_.kv_lora_rank, s_.softmax_scale},
+                                             {s_.kv_lora_rank, 0, 0, 0, 0});
+  return ops::absorb_values(in.cx, o_lat, wkv_b_, shape);
+}
+
+Tensor Mla::re_expanded(const Input& in, const Tensor& q, const ops::CacheLayer& layer, const ops::CacheSequence& sequence) const {
+  const std::int64_t length = sequence.first + sequence.row_end - sequence.row_begin;
+  const Tensor c = ops::read_cache(layer, sequence, length, 1), k_pe = ops::read_cache(layer, sequence, length, 2);
+  const Tensor kv = ops::linear(in.cx, c, wkv_b_.detach(), in.act);
+  // Rows 0, 64, 128 ... of the expanded keys serve as the blocks of a cache for this one call.
+  std::vector<std::int32_t> blocks(static_cast<std::size_t>((length + 63) / 64));
+  std::iota(blocks.begin(), blocks.end(), 0);
+  const ops::CacheLayer once{in.act, kv.size(1), k_pe.size(1), static_cast<std::byte*>(kv.raw()), static_cast<std::byte*>(k_pe.raw())};
+  const ops::CacheSequence own{0, sequence.row_end - sequence.row_begin, sequence.first, blocks};
+  return ops::attention_cached(in.cx, q.rows(sequence.row_begin, sequence.row_end), once, {&own, 1}, expanded_shape(s_),
+                               expanded_layout(s_));
+}
+
+void Mla::visit(const std::string& prefix, const Visitor& f) {
+  if (s_.q_lora_rank > 0) {
+    f({prefix + "q_a_proj.weight", &wq_a_, ParameterKind::matrix});
+    f({prefix + "q_a_layernorm.weight", &q_norm_, ParameterKind::vector});
+    f({prefix + "q_b_proj.weight", &wq_b_, ParameterKind::matrix});
+  } else {
+    f({prefix + "q_proj.weight", &wq_, ParameterKind::matrix});
+  }
+  f({prefix + "kv_a_proj_with_mqa.weight", &wkv_a_, ParameterKind::matrix});
+  f({prefix + "kv_a_layernorm.weight", &kv_norm_, ParameterKind::vector});
+  f({prefix + "kv_b_proj.weight", &wkv_b_, ParameterKind::matrix});
+  f({prefix + "o_proj.weight", &wo_, ParameterKind::matrix});
+}
+
+}  // namespace hadal::nn

@@ -1,0 +1,44 @@
+#include "nn/moe.h"
+
+#include "ops/dispatch.h"
+#include "ops/linear.h"
+#include "ops/swiglu.h"
+
+namespace hadal::nn {
+
+Tensor Mlp::forward(const Input& in, const Tensor& x_TD) const {
+  const Tensor h = ops::swiglu(in.cx, ops::linear(in.cx, x_TD, w1_, in.act), ops::linear(in.cx, x_TD, w3_, in.act));
+  return ops::linear(in.cx, h, w2_, in.act);
+}
+
+void Mlp::visit(const std::string& prefix, const Visitor& f) {
+  f({prefix + "gate_proj.weight", &w1_, ParameterKind::matrix});
+  f({prefix + "up_proj.weight", &w3_, ParameterKind::matrix});
+  f({prefix + "down_proj.weight", &w2_, ParameterKind::matrix});
+}
+
+Moe::Result Moe::forward(const Input& in, const Tensor& x_TD, const Tensor& forced_TK) const {
+  const Tensor logits_TE = ops::linear(in.cx, x_TD, gate_weight_ED_, DType::f32);
+  const ops::Balance none;
+  Result r;
+  r.gate = ops::gate(in.cx, logits_TE, e_score_correction_bias_E_, s_.gate, forced_TK, in.balance != nullptr ? *in.balance : none);
+  const ops::Route route = ops::route(r.gate.ids_TK, s_.experts);
+  const Tensor x_SD = ops::dispatch(in.cx, x_TD, route);
+  const Tensor h_SF = ops::swiglu(in.cx, ops::grouped_linear(in.cx, x_SD, w1_EFD_, route.offsets_E1),
+                                  ops::grouped_linear(in.cx, x_SD, w3_EFD_, route.offsets_E1));
+  const Tensor y_SD = ops::grouped_linear(in.cx, h_SF, w2_EDF_, route.offsets_E1);
+  const Tensor shared_TD = s_.has_shared ? shared_.forward(in, x_TD) : Tensor();
+  r.y_TD = ops::combine(in.cx, y_SD, r.gate.weights_TK, shared_TD, route);
+  return r;
+}
+
+void Moe::visit(const std::string& prefix, const Visitor& f) {
+  f({prefix + "gate.weight", &gate_weight_ED_, ParameterKind::router});
+  if (s_.has_bias) f({prefix + "gate.e_score_correction_bias", &e_score_correction_bias_E_, ParameterKind::gate_bias});
+  f({prefix + "experts.{}.gate_proj.weight", &w1_EFD_, ParameterKind::matrix, true});
+  f({prefix + "experts.{}.up_proj.weight", &w3_EFD_, ParameterKind::matrix, true});
+  f({prefix + "experts.{}.down_proj.weight", &w2_EDF_, ParameterKind::matrix, true});
+  if (s_.has_shared) shared_.visit(prefix + "shared_experts.", f);
+}
+
+}  // namespace hadal::nn
