@@ -1,0 +1,19 @@
+// From a config to modules: the only place that maps config fields to the settings of nn/.
+#pragma once
+
+#include <vector>
+
+#include "model/config.h"
+#include "nn/block.h"
+#include "nn/rope_table.h"
+
+namespace hadal::model {
+
+nn::RopeSettings rope_settings(const Config& config);
+ops::RopeTable build_rope(const Config& config);
+// Layer `index`; those from num_hidden_layers on are the blocks of MTP modules.
+nn::Block build_block(const Config& config, std::int64_t index);
+// Allocates every parameter of the blocks and modules with the shapes of the config.
+void allocate(const Config& config, DType act, std::vector<nn::Block>& blocks, std::vector<nn::MtpModule>& mtp);
+
+}  // namespace hadal::model
