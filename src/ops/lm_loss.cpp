@@ -96,4 +96,11 @@ Tensor log_probs(const Context& cx, const Tensor& hidden, const Tensor& w, const
   return result;
 }
 
+float log_prob_of_row(const Context& cx, std::span<const float> logits, std::int32_t target) {
+  float nll = 0;
+  kernels::run(cx, kernels::CrossEntropy{.rows = 1, .vocab = static_cast<std::int64_t>(logits.size()), .logits = logits.data(),
+                                         .targets = &target, .nll = &nll});
+  return -nll;
+}
+
 }  // namespace hadal::ops

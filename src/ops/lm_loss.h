@@ -4,6 +4,8 @@
 // backward by the incoming gradient.
 #pragma once
 
+#include <span>
+
 #include "kernels/context.h"
 #include "tensor/tensor.h"
 
@@ -18,5 +20,8 @@ LmLoss lm_loss(const kernels::Context& cx, const Tensor& hidden, const Tensor& w
 
 // The one log-prob function of sampler, trainer and eval: log softmax(hidden wᵀ)[target], by the same kernels and order.
 Tensor log_probs(const kernels::Context& cx, const Tensor& hidden, const Tensor& w, const Tensor& targets);
+
+// The same for one row of logits that is there already.
+float log_prob_of_row(const kernels::Context& cx, std::span<const float> logits, std::int32_t target);
 
 }  // namespace hadal::ops
