@@ -5,7 +5,6 @@
 #include "engine/cache.h"
 #include "ops/lm_loss.h"
 #include "support/random_model.h"
-#include "train/objective.h"
 
 namespace hadal {
 namespace {
