@@ -1,0 +1,39 @@
+// Patterns of pre-tokenizers: the matches of a regular expression in a piece of text, one after the other.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/sink.h"
+
+namespace hadal::text {
+
+class Pattern {
+ public:
+  virtual ~Pattern() = default;
+  // Calls sink(begin, end) for every match from left to right; matches do not overlap. An
+  // empty one (patterns left to PCRE2 only) cuts the text where it stands.
+  virtual void find_all(std::string_view text, MatchSink sink) const = 0;
+};
+
+// The pattern of GPT-2, which pre-tokenizers of type ByteLevel use by themselves.
+std::unique_ptr<Pattern> gpt2_pattern();
+
+// Hand-written matcher of a regular expression we know (DeepSeek-V3, V2, Qwen2, Llama-3, GPT-2); nullptr if we do not.
+std::unique_ptr<Pattern> known_pattern(std::string_view regex);
+
+// Exact matcher of `CLASS`, `CLASS+`, `CLASS{m,n}` or `\s?CLASS+`; nullptr if the expression is anything else.
+std::unique_ptr<Pattern> class_run_pattern(std::string_view regex);
+
+// Any other expression through PCRE2, `\s` written out. Throws Error if it does not compile.
+std::unique_ptr<Pattern> pcre2_pattern(const std::string& regex);
+
+// A text that stands for itself.
+std::unique_ptr<Pattern> literal_pattern(std::string text);
+
+// The first of the above that takes `regex`; a pattern left to PCRE2 adds a line to `warnings`.
+std::unique_ptr<Pattern> make_pattern(const std::string& regex, std::vector<std::string>& warnings);
+
+}  // namespace hadal::text

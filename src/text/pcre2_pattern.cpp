@@ -1,0 +1,133 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <fmt/core.h>
+#include <pcre2.h>
+
+#include <utility>
+
+#include "base/error.h"
+#include "text/pattern.h"
+#include "text/scan.h"
+
+namespace hadal::text {
+
+namespace {
+
+constexpr std::string_view kWhite =
+    R"(\x{9}-\x{D}\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
+
+// PCRE2's \s holds U+180E, the reference's does not; \h is a hexadecimal digit there and white space here.
+std::string written_out(std::string_view regex) {
+  std::string out;
+  bool in_class = false;
+  for (std::size_t i = 0; i < regex.size(); ++i) {
+    const char c = regex[i];
+    if (c != '\\' || i + 1 == regex.size()) {
+      if (c == '[') in_class = true;
+      if (c == ']') in_class = false;
+      out += c;
+      continue;
+    }
+    const char escaped = regex[++i];
+    if (escaped == 's') {
+      out += in_class ? std::string(kWhite) : fmt::format("[{}]", kWhite);
+    } else if (escaped == 'S' && !in_class) {
+      out += fmt::format("[^{}]", kWhite);
+    } else if (escaped == 'h') {
+      out += in_class ? "0-9A-Fa-f" : "[0-9A-Fa-f]";
+    } else {
+      out += c;
+      out += escaped;
+    }
+  }
+  return out;
+}
+
+struct FreeCode {
+  void operator()(pcre2_code* code) const { pcre2_code_free(code); }
+};
+struct FreeMatchData {
+  void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
+};
+
+std::string error_text(int code) {
+  PCRE2_UCHAR buffer[256] = {};
+  pcre2_get_error_message(code, buffer, sizeof buffer);
+  return reinterpret_cast<const char*>(buffer);
+}
+
+class Pcre2Pattern final : public Pattern {
+ public:
+  explicit Pcre2Pattern(const std::string& regex) : regex_(regex) {
+    const std::string text = written_out(regex);
+    int code = 0;
+    PCRE2_SIZE offset = 0;
+    // Multi-line: in the reference's engine ^ and $ always stand at line ends.
+    constexpr std::uint32_t kOptions =
+        PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C;
+    code_.reset(
+        pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), kOptions, &code, &offset, nullptr));
+    if (!code_) fail("the pre-tokenizer's pattern {} does not compile: {}", regex, error_text(code));
+    pcre2_jit_compile(code_.get(), PCRE2_JIT_COMPLETE);  // without JIT the interpreter matches the same
+  }
+
+  void find_all(std::string_view text, MatchSink sink) const override {
+    const std::unique_ptr<pcre2_match_data, FreeMatchData> data(
+        pcre2_match_data_create_from_pattern(code_.get(), nullptr));
+    const char* const end = text.data() + text.size();
+    std::size_t start = 0, last = ~std::size_t{0};
+    while (start <= text.size()) {
+      const int found = pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), start, 0,
+                                    data.get(), nullptr);
+      if (found == PCRE2_ERROR_NOMATCH) return;
+      if (found < 0) fail("the pre-tokenizer's pattern {} failed on a text: {}", regex_, error_text(found));
+      const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data.get());
+      if (range[0] < start) fail("the pre-tokenizer's pattern {} moves its match back; \\K is not supported", regex_);
+      if (range[1] == range[0] && range[0] == last) {  // an empty match right after a match does not count
+        start += start < text.size() ? scan(text.data() + start, end).size : 1;
+        continue;
+      }
+      sink(range[0], range[1]);
+      start = last = range[1];
+    }
+  }
+
+ private:
+  std::string regex_;
+  std::unique_ptr<pcre2_code, FreeCode> code_;
+};
+
+class LiteralPattern final : public Pattern {
+ public:
+  explicit LiteralPattern(std::string text) : text_(std::move(text)) {}
+
+  void find_all(std::string_view text, MatchSink sink) const override {
+    for (std::size_t at = text.find(text_); at != std::string_view::npos; at = text.find(text_, at + text_.size())) {
+      sink(at, at + text_.size());
+    }
+  }
+
+ private:
+  std::string text_;
+};
+
+}  // namespace
+
+std::unique_ptr<Pattern> pcre2_pattern(const std::string& regex) { return std::make_unique<Pcre2Pattern>(regex); }
+
+std::unique_ptr<Pattern> literal_pattern(std::string text) {
+  if (text.empty()) fail("a Split pre-tokenizer has an empty String pattern; it must hold a character at least");
+  return std::make_unique<LiteralPattern>(std::move(text));
+}
+
+std::unique_ptr<Pattern> make_pattern(const std::string& regex, std::vector<std::string>& warnings) {
+  if (auto pattern = known_pattern(regex)) return pattern;
+  if (auto pattern = class_run_pattern(regex)) return pattern;
+  warnings.push_back(
+      fmt::format("the pre-tokenizer's pattern {} is not one of those known by heart: PCRE2 matches it, whose Unicode "
+                  "tables are older "
+                  "than the reference's, so rare new characters may be cut differently",
+                  regex));
+  return pcre2_pattern(regex);
+}
+
+}  // namespace hadal::text
