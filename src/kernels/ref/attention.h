@@ -25,11 +25,20 @@
 
 #include "base/threads.h"
 #include "kernels/kernels.h"
-#include "kernels/ref/exp.h"
+#include "kernels/ref/scalar.h"
 
 namespace hadal::kernels::ref {
 
-// dot of a(k), b(k), k in [0, n), with one chunk: s = +0, fma rising; bf16: per pair the odd element first.
+template <class N>
+N exp_of(N x) {
+  if constexpr (std::is_same_v<N, float>) {
+    return exp(x);
+  } else {
+    return std::exp(x);
+  }
+}
+
+// dot of a(k), b(k), k in [begin, end), as one chunk: s = +0, fma rising; bf16: per pair the odd element first.
 template <class N, bool kPairs, class A, class B>
 N dot_run(i64 begin, i64 end, A&& a, B&& b) {
   N s = 0;
@@ -80,10 +89,10 @@ void attention_tile(AttentionState<N>& st, const N* scores, i64 keys, Value&& va
   constexpr bool kPairs = std::is_same_v<S, bf16>;
   N top = st.m;
   for (i64 j = 0; j < keys; ++j) top = std::max(top, scores[j]);
-  const N r = exp(st.m - top);
+  const N r = exp_of(st.m - top);
   N p[kKeyTile], lanes[16] = {};
   for (i64 j = 0; j < keys; ++j) {
-    p[j] = exp(scores[j] - top);
+    p[j] = exp_of(scores[j] - top);
     lanes[j % 16] += p[j];
   }
   st.l = std::fma(st.l, r, tree16(lanes));
@@ -98,7 +107,7 @@ void attention_tile(AttentionState<N>& st, const N* scores, i64 keys, Value&& va
 template <class N>
 void attention_merge(AttentionState<N>& total, const AttentionState<N>& chunk) {
   const N top = std::max(total.m, chunk.m);
-  const N a = exp(total.m - top), b = exp(chunk.m - top);
+  const N a = exp_of(total.m - top), b = exp_of(chunk.m - top);
   total.l = std::fma(total.l, a, chunk.l * b);
   for (std::size_t c = 0; c < total.acc.size(); ++c) total.acc[c] = std::fma(total.acc[c], a, chunk.acc[c] * b);
   total.m = top;
@@ -185,7 +194,7 @@ struct HeadBackward {
         if (j > i) continue;
         const N dot = dot_contract<N, kPairs>(
             width, [&](i64 c) { return q(i, c); }, [&](i64 c) { return k(j, c); });
-        const N pr = exp(dot * static_cast<N>(p.scale) - lse[(begin + i) * p.heads + head]);
+        const N pr = exp_of(dot * static_cast<N>(p.scale) - lse[(begin + i) * p.heads + head]);
         const N dp = dot_contract<N, kPairs>(
             p.dv, [&](i64 c) { return d_out(i, c); }, [&](i64 c) { return v(j, c); });
         prob[i - i0][j - j0] = rounded<N, S>(pr);
