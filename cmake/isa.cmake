@@ -11,3 +11,6 @@ endfunction()
 hadal_isa(avx2 -mavx2 -mfma -mf16c -mbmi2)
 hadal_isa(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mbmi2 -mprefer-vector-width=512)
 hadal_isa(avx512bf16 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mfma -mf16c -mbmi2 -mprefer-vector-width=512)
+# Every machine we run on has FMA; without the flag std::fma would be emulated, a hundred times slower.
+file(GLOB HADAL_REF_KERNELS CONFIGURE_DEPENDS src/kernels/ref/*.cpp)
+set_source_files_properties(${HADAL_REF_KERNELS} PROPERTIES COMPILE_OPTIONS "-mfma")

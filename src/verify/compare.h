@@ -1,0 +1,43 @@
+// Collects rows: each tensor of the reference file is compared exactly once, with a bound that follows from its kind.
+#pragma once
+
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/safetensors.h"
+#include "verify/replay.h"
+
+namespace hadal::verify {
+
+// Frobenius norm of a - b over that of b; of a alone if b is zero. Sizes must agree.
+double relative_error(std::span<const double> a, std::span<const double> b);
+std::vector<double> to_doubles(const Tensor& t);  // any numeric dtype
+
+class Comparison {
+ public:
+  Comparison(const io::Safetensors& file, DType act);
+
+  bool has(const std::string& name) const;
+  Tensor reference(const std::string& name) const;  // Throws Error if it is not there
+  std::vector<std::string> names_with(std::string_view prefix) const;
+
+  void compare(const std::string& name, const Tensor& mine);
+  void compare(const std::string& name, std::span<const double> mine);
+  void compare_integers(const std::string& name, std::span<const std::int64_t> mine);
+  // An input of the replay: nothing to compare, but it was used.
+  void used(const std::string& name);
+  // Adds a failed row for every tensor not yet seen, and orders rows as the computation goes.
+  Report finish();
+
+ private:
+  double bound(const std::string& name) const;
+  void add(Row row);
+  const io::Safetensors& file_;
+  DType act_;
+  std::map<std::string, Row> rows_;
+};
+
+}  // namespace hadal::verify

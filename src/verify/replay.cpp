@@ -1,0 +1,301 @@
+#include "verify/replay.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "engine/generate.h"
+#include "model/load.h"
+#include "train/objective.h"
+#include "train/optimizer.h"
+#include "verify/compare.h"
+#include "verify/settings.h"
+
+namespace hadal::verify {
+
+namespace {
+
+using kernels::Context;
+using Rows = std::vector<std::vector<std::int32_t>>;
+
+// (B, T) integers -> B rows.
+Rows rows_of(const Tensor& t) {
+  const std::vector<double> v = to_doubles(t);
+  const auto width = static_cast<std::size_t>(t.size(-1));
+  Rows rows(v.size() / width);
+  for (std::size_t i = 0; i < v.size(); ++i) rows[i / width].push_back(static_cast<std::int32_t>(v[i]));
+  return rows;
+}
+
+Rows without_last(Rows rows) {
+  for (auto& row : rows) row.pop_back();
+  return rows;
+}
+
+struct Replay {
+  const Context& cx;
+  const std::filesystem::path& model_dir;
+  const Options& options;
+  const Settings settings;
+  Comparison& c;
+  model::CausalLm model;
+
+  model::CausalLm fresh() const {
+    model::CausalLm m = model::load_model(model_dir, options.act, settings.mtp_hidden);
+    if (options.tamper) options.tamper(m);
+    return m;
+  }
+
+  // In bf16 the choice of experts is the reference's (DESIGN §3): free choices differ for some tokens.
+  std::vector<Tensor> forced() const;
+  Tensor logits_of(const Rows& rows, const Rows& documents, const std::vector<Tensor>& forced_routing, const nn::Probe* probe) const;
+  void forward();
+  void mtp(const Rows& tokens, const std::vector<Tensor>& forced_routing);
+  void gradients();
+  void packed();
+  void greedy();
+  void long_context();
+  void steps();
+};
+
+std::vector<std::string> routing_names(const Comparison& c) {
+  std::vector<std::string> names = c.names_with("routing.layer.");
+  std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) { return std::stoi(a.substr(14)) < std::stoi(b.substr(14)); });
+  return names;
+}
+
+std::vector<Tensor> Replay::forced() const {
+  std::vector<Tensor> all;
+  if (options.act == DType::f32) return all;
+  for (const std::string& name : routing_names(c)) {
+    const Tensor t = c.reference(name);
+    Tensor ids = Tensor::empty({t.size(0) * t.size(1), t.size(2)}, DType::i32);
+    const std::vector<double> v = to_doubles(t);
+    for (std::size_t i = 0; i < v.size(); ++i) ids.data<std::int32_t>()[i] = static_cast<std::int32_t>(v[i]);
+    all.push_back(ids);
+  }
+  return all;
+}
+
+// Rows [0, n) of every forced choice, for a replay of the first sequence alone.
+std::vector<Tensor> first_rows(const std::vector<Tensor>& forced, std::int64_t n) {
+  std::vector<Tensor> part;
+  for (const Tensor& t : forced) part.push_back(t.rows(0, std::min(n, t.size(0))));
+  return part;
+}
+
+Tensor through_latent_cache(const Replay& r, const Rows& rows) {
+  Tensor hidden = Tensor::empty({static_cast<std::int64_t>(rows.size() * rows[0].size()), r.model.config().hidden_size}, r.options.act);
+  std::int64_t at = 0;
+  for (const auto& row : rows) {
+    const auto n = static_cast<std::int64_t>(row.size());
+    engine::KvCache cache(r.model, nn::MlaForm::latent, n);
+    engine::Sequence sequence;
+    const engine::StepItem item{&sequence, row};
+    const Tensor h = engine::step(r.cx, r.model, cache, {&item, 1}, n).hidden_TD;
+    std::copy_n(static_cast<const std::byte*>(h.raw()), h.bytes(), static_cast<std::byte*>(hidden.rows(at, at + n).raw()));
+    at += n;
+  }
+  return hidden;
+}
+
+Tensor Replay::logits_of(const Rows& rows, const Rows& documents, const std::vector<Tensor>& forced_routing, const nn::Probe* probe) const {
+  const bool latent = options.form == nn::MlaForm::latent && model.config().is_mla() && documents.empty() && forced_routing.empty();
+  if (latent && probe == nullptr) return model.logits(cx, through_latent_cache(*this, rows));
+  model::Batch batch = model::batch_of_rows(rows, documents);
+  batch.forced_routing = forced_routing;
+  model::ForwardOptions forward_options;
+  forward_options.probe = probe;
+  return model.logits(cx, model.forward(cx, batch, forward_options).hidden_TD);
+}
+
+void compare_trace(Comparison& c, std::string_view what, std::int64_t layer, const Tensor& value, std::int64_t rows) {
+  const std::string name = fmt::format("trace.layer.{}.{}", layer, what);
+  if (!c.has(name)) return;
+  const Tensor first = value.rows(0, rows);
+  if (what == "experts") {
+    const auto ids = first.span<std::int32_t>();
+    c.compare_integers(name, std::vector<std::int64_t>(ids.begin(), ids.end()));
+  } else {
+    c.compare(name, first);
+  }
+}
+
+void Replay::forward() {
+  const Rows tokens = without_last(rows_of(c.reference("tokens")));
+  c.used("tokens");
+  const auto length = static_cast<std::int64_t>(tokens[0].size());
+  const nn::Probe probe = [&](std::string_view what, std::int64_t layer, const Tensor& value) { compare_trace(c, what, layer, value, length); };
+  const Tensor logits = logits_of(tokens, {}, forced(), &probe);
+  c.compare("logits", options.form == nn::MlaForm::latent ? logits_of(tokens, {}, forced(), nullptr) : logits);
+  mtp(tokens, forced());
+}
+
+void Replay::mtp(const Rows& tokens, const std::vector<Tensor>& forced_routing) {
+  model::Batch batch = model::batch_of_rows(tokens);
+  batch.forced_routing = forced_routing;
+  const model::ForwardResult trunk = model.forward(cx, batch, {});
+  const std::vector<model::MtpResult> modules = model.mtp(cx, batch, trunk, {});
+  std::vector<const ops::GateResult*> gates;
+  for (const auto& g : trunk.gates) gates.push_back(&g);
+  for (std::size_t k = 0; k < modules.size(); ++k) {
+    if (modules[k].gate.ids_TK.defined()) gates.push_back(&modules[k].gate);
+    const std::string name = fmt::format("mtp_logits.{}", k + 1);
+    if (c.has(name)) c.compare(name, model.logits(cx, modules[k].hidden_TD));
+  }
+  const std::vector<std::string> names = routing_names(c);
+  for (std::size_t i = 0; i < names.size() && i < gates.size(); ++i) {
+    const auto ids = gates[i]->ids_TK.span<std::int32_t>();
+    c.compare_integers(names[i], std::vector<std::int64_t>(ids.begin(), ids.end()));
+  }
+}
+
+// f(name in the checkpoint, values) for a parameter or each expert of a stack.
+template <class F>
+void each_checkpoint_tensor(const nn::Parameter& p, const Tensor& values, const F& f) {
+  if (!p.stacked) {
+    f(p.name, values);
+    return;
+  }
+  for (std::int64_t e = 0; e < values.size(0); ++e) {
+    std::string name = p.name;
+    name.replace(name.find("{}"), 2, std::to_string(e));
+    f(name, values.rows(e, e + 1));
+  }
+}
+
+void Replay::gradients() {
+  if (!c.has("loss.total")) return;
+  model::CausalLm m = fresh();
+  train::Optimizer optimizer(m, {});
+  const train::TrainRows rows{rows_of(c.reference("tokens")), {}};
+  train::ObjectiveSettings s{settings.mtp_lambda, settings.balance_alpha, rows.loss_tokens(), static_cast<std::int64_t>(rows.tokens.size())};
+  s.forced_routing = forced();
+  train::ObjectiveResult result;
+  {
+    autograd::Tape tape(cx);
+    const train::Watch watch(tape, optimizer);
+    result = train::run_objective(cx, m, rows, s);
+  }
+  const auto scalar = [&](const std::string& name, double value) {
+    if (c.has(name)) c.compare(name, std::span<const double>(&value, 1));
+  };
+  scalar("loss.main", result.main);
+  scalar("loss.balance", result.balance);
+  scalar("loss.total", result.total(s));
+  if (c.has("loss.mtp")) c.compare("loss.mtp", result.mtp);
+  if (c.has("loads")) {
+    std::vector<std::int64_t> loads;
+    for (const auto& layer : result.loads_LE) loads.insert(loads.end(), layer.begin(), layer.end());
+    c.compare_integers("loads", loads);
+  }
+  for (const train::TrainedParameter& p : optimizer.parameters()) {
+    each_checkpoint_tensor(p.parameter, p.grad, [&](const std::string& name, const Tensor& grad) {
+      if (c.has("grad." + name)) c.compare("grad." + name, grad);
+    });
+  }
+}
+
+void Replay::packed() {
+  if (!c.has("packed.logits")) return;
+  const std::vector<double> document = to_doubles(c.reference("packed.document"));
+  c.used("packed.document");
+  std::vector<std::int32_t> starts = {0};
+  for (std::size_t i = 1; i < document.size(); ++i) {
+    if (document[i] != document[i - 1]) starts.push_back(static_cast<std::int32_t>(i));
+  }
+  const Rows first = {without_last(rows_of(c.reference("tokens")))[0]};
+  // Another mask makes other choices: they are free here in f32. In bf16 the file holds none to force.
+  c.compare("packed.logits", logits_of(first, {starts}, {}, nullptr));
+}
+
+void Replay::greedy() {
+  if (!c.has("greedy.continuation")) return;
+  const std::vector<std::int32_t> prompt = rows_of(c.reference("greedy.prompt"))[0];
+  c.used("greedy.prompt");
+  engine::GenerateSettings g;
+  g.sampling.temperature = 0;
+  g.max_tokens = c.reference("greedy.continuation").numel();
+  g.form = options.form;
+  g.context = static_cast<std::int64_t>(prompt.size()) + g.max_tokens;
+  g.crossover = options.form == nn::MlaForm::latent ? g.context : 0;
+  engine::Generator generator(cx, model, g);
+  generator.feed(prompt);
+  const std::vector<std::int32_t> out = generator.generate([](std::int32_t) { return true; }).tokens;
+  c.compare_integers("greedy.continuation", std::vector<std::int64_t>(out.begin(), out.end()));
+}
+
+void Replay::long_context() {
+  if (!c.has("long.tokens")) return;
+  const Rows tokens = rows_of(c.reference("long.tokens"));
+  c.used("long.tokens");
+  const Tensor logits = logits_of(tokens, {}, {}, nullptr);
+  const std::int64_t last = c.reference("long.last_logits").size(1);
+  c.compare("long.last_logits", logits.rows(logits.size(0) - last, logits.size(0)));
+}
+
+void Replay::steps() {
+  if (!c.has("steps.tokens")) return;
+  const Tensor all = c.reference("steps.tokens");
+  c.used("steps.tokens");
+  model::CausalLm m = fresh();
+  train::Optimizer optimizer(m, settings.adamw);
+  const std::vector<Tensor> biases = m.gate_biases();
+  std::vector<double> losses, norms;
+  const std::int64_t steps = all.size(0);
+  for (std::int64_t i = 0; i < steps; ++i) {
+    const train::TrainRows rows{rows_of(all.rows(i, i + 1)), {}};
+    const train::ObjectiveSettings s{settings.mtp_lambda, settings.balance_alpha, rows.loss_tokens(), static_cast<std::int64_t>(rows.tokens.size())};
+    optimizer.zero_grads();
+    train::ObjectiveResult result;
+    {
+      autograd::Tape tape(cx);
+      const train::Watch watch(tape, optimizer);
+      result = train::run_objective(cx, m, rows, s);
+    }
+    losses.push_back(result.total(s));
+    norms.push_back(optimizer.grad_norm(cx));
+    const double scale = settings.clip > 0 ? std::min(1.0, settings.clip / (norms.back() + 1e-6)) : 1.0;
+    optimizer.step(cx, settings.lr, scale, i + 1);
+    for (std::size_t b = 0; b < biases.size(); ++b) train::update_gate_bias(biases[b], result.loads_LE[b], settings.bias_gamma);
+  }
+  c.compare("steps.losses", losses);
+  c.compare("steps.grad_norms", norms);
+  const auto final_tensor = [&](const std::string& name, const Tensor& value) {
+    if (c.has("steps.final." + name)) c.compare("steps.final." + name, value);
+  };
+  for (const train::TrainedParameter& p : optimizer.parameters()) each_checkpoint_tensor(p.parameter, p.master, final_tensor);
+  m.visit([&](const nn::Parameter& p) {
+    if (p.kind == nn::ParameterKind::gate_bias) final_tensor(p.name, *p.value);
+  });
+}
+
+}  // namespace
+
+Report replay(const Context& cx, const std::filesystem::path& model_dir, const std::filesystem::path& reference, const Options& options) {
+  const io::Safetensors file = io::Safetensors::open(reference);
+  Comparison comparison(file, options.act);
+  const Settings settings = read_settings(file.metadata(), reference.string());
+  if (!comparison.has("tokens")) fail("{}: not a reference file: it has no tensor 'tokens'", reference.string());
+  Replay r{cx, model_dir, options, settings, comparison, model::load_model(model_dir, options.act, settings.mtp_hidden)};
+  if (options.tamper) options.tamper(r.model);
+  r.forward();
+  r.gradients();
+  // What routes freely, or runs for ten steps, can be held to no bound in bf16: those tensors stay f32's business.
+  if (options.act == DType::f32) {
+    r.packed();
+    r.greedy();
+    r.long_context();
+    r.steps();
+  } else {
+    for (const char* prefix : {"packed.", "greedy.", "long.", "steps.", "bf16_error."}) {
+      for (const std::string& name : comparison.names_with(prefix)) comparison.used(name);
+    }
+  }
+  for (const std::string& name : options.act == DType::f32 ? comparison.names_with("bf16_error.") : std::vector<std::string>()) {
+    comparison.used(name);
+  }
+  return comparison.finish();
+}
+
+}  // namespace hadal::verify
