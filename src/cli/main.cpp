@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   CLI::App app("hadal: train, extend, align, distil, quantise and serve models of the DeepSeek-V3 architecture");
   app.require_subcommand(1);
+  hadal::cli::add_tokenizer(app);
   hadal::cli::add_version(app);
   try {
     app.parse(argc, argv);

@@ -7,6 +7,7 @@ class App;
 
 namespace hadal::cli {
 
+void add_tokenizer(CLI::App& app);
 void add_version(CLI::App& app);
 
 }  // namespace hadal::cli

@@ -40,4 +40,4 @@ struct RegisterOp {
 
 }  // namespace hadal::test
 
-#define OP_ROW(name, make) static const ::hadal::test::RegisterOp register_##name(#name, make)
+#define OP_ROW(name, ...) static const ::hadal::test::RegisterOp register_##name(#name, __VA_ARGS__)
