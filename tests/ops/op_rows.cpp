@@ -168,8 +168,8 @@ OP_ROW(lm_loss, [](Random& random, DType act) {
   const Tensor targets = indices(random, t, v);
   targets.data<std::int32_t>()[0] = t > 1 ? -1 : 0;
   const Tensor coefficient = random_tensor({t}, DType::f32, random);
-  for (float& v : coefficient.span<float>()) v = std::abs(v);  // terms that cancel would hide the gradient in rounding
-  return OpCase{{{"hidden", random_tensor({t, d}, act, random)}, {"w", random_tensor({v, d}, act, random), true}},
+  for (float& c : coefficient.span<float>()) c = std::abs(c);  // terms that cancel would hide the gradient in rounding
+  return OpCase{{{"hidden", random_tensor({t, d}, act, random, 0.3)}, {"w", random_tensor({v, d}, act, random, 0.3), true}},
                 [=](const Context& cx, Operands& o) {
                   return std::vector{ops::lm_loss(cx, o[0].value, o[1].value, targets, coefficient).loss};
                 },
