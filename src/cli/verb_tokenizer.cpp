@@ -1,0 +1,214 @@
+// hadal tokenizer train | encode | decode
+#include <fmt/format.h>
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/verbs.h"
+#include "text/bpe_trainer.h"
+#include "text/tokenizer.h"
+#include "text/unicode.h"
+
+namespace hadal::cli {
+
+namespace {
+
+using text::Tokenizer;
+
+struct TrainArguments {
+  std::vector<std::string> inputs;
+  std::string out, key = "text";
+  int vocab_size = 8192, min_frequency = 2;
+};
+
+struct CodeArguments {
+  std::string model, input = "-";
+  bool as_json = false, special = false;
+};
+
+Tokenizer load(const std::string& path) {
+  Tokenizer tokenizer = Tokenizer::load(path);
+  for (const std::string& warning : tokenizer.warnings()) fmt::print(stderr, "hadal: warning: {}\n", warning);
+  return tokenizer;
+}
+
+std::string read_input(const std::string& path) {
+  if (path != "-") return read_file(path);
+  std::string content;
+  char buffer[1 << 16];
+  while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, stdin)) content.append(buffer, n);
+  if (std::ferror(stdin)) fail("cannot read standard input");
+  return content;
+}
+
+// line(text, number) for every line that is not empty; numbers start at 1.
+void for_each_line(std::string_view content, const std::function<void(std::string_view, std::size_t)>& line) {
+  for (std::size_t start = 0, number = 1; start < content.size(); ++number) {
+    const std::size_t end = std::min(content.find('\n', start), content.size());
+    std::string_view one = content.substr(start, end - start);
+    if (one.ends_with('\r')) one.remove_suffix(1);
+    if (!one.empty()) line(one, number);
+    start = end + 1;
+  }
+}
+
+// The text of a line of JSON: a string, or an object that holds one under `key`.
+std::string text_of(std::string_view line, const std::string& key, const std::string& where) {
+  const json value = parse_json(line, where);
+  const json* text = &value;
+  if (value.is_object()) {
+    const auto place = value.find(key);
+    if (place == value.end()) fail("{} has no key {}", where, key);
+    text = &*place;
+  }
+  if (!text->is_string()) fail("{}: the text must be a string, or a string under the key {}", where, key);
+  return text->get<std::string>();
+}
+
+// A .jsonl file holds one text a line, any other file is one text.
+void feed(text::BpeTrainer& trainer, const std::string& path, const std::string& key) {
+  const MappedFile file{path};
+  const std::string_view content(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  if (path.ends_with(".zst")) fail("{} is compressed; unpack it first (.txt and .jsonl can be read)", path);
+  if (!path.ends_with(".jsonl")) return trainer.add_text(content);
+  for_each_line(content, [&](std::string_view line, std::size_t number) {
+    trainer.add_text(text_of(line, key, fmt::format("{}:{}", path, number)));
+  });
+}
+
+void train(const TrainArguments& arguments) {
+  text::TrainOptions options;
+  options.vocab_size = arguments.vocab_size;
+  options.min_frequency = arguments.min_frequency;
+  const bool terminal = isatty(STDERR_FILENO) != 0;
+  options.progress = [terminal](const text::TrainProgress& progress) {
+    if (terminal) fmt::print(stderr, "\r{} of {} merges", progress.done, progress.total);
+  };
+  text::BpeTrainer trainer(options);
+  std::uintmax_t bytes = 0;
+  for (const std::string& path : arguments.inputs) {
+    feed(trainer, path, arguments.key);
+    bytes += fs::file_size(path);
+  }
+  if (bytes == 0) fail("the input is empty: nothing to train a tokenizer on");
+  const text::TrainedBpe trained = trainer.train_and_save(arguments.out);
+  if (terminal) fmt::print(stderr, "\n");
+  if (trained.vocab_size < options.vocab_size) {
+    fmt::print(stderr, "hadal: warning: the texts give {} tokens only, not the {} asked for\n", trained.vocab_size,
+               options.vocab_size);
+  }
+  fmt::print("{}: {} tokens from {} bytes of text\n", (fs::path(arguments.out) / "tokenizer.json").string(),
+             trained.vocab_size, bytes);
+}
+
+void encode(const CodeArguments& arguments) {
+  const Tokenizer tokenizer = load(arguments.model);
+  const std::string input = read_input(arguments.input);
+  text::WordCache cache;
+  std::vector<std::int32_t> ids;
+  if (!arguments.as_json) {
+    tokenizer.encode_to(input, arguments.special, cache, ids);
+    fmt::print("{}\n", fmt::join(ids, " "));
+    return;
+  }
+  for_each_line(input, [&](std::string_view line, std::size_t number) {
+    ids.clear();
+    tokenizer.encode_to(text_of(line, "text", fmt::format("line {}", number)), arguments.special, cache, ids);
+    fmt::print("[{}]\n", fmt::join(ids, ","));
+  });
+}
+
+std::vector<std::int32_t> ids_of(std::string_view line, const std::string& where) {
+  const json value = parse_json(line, where);
+  std::vector<std::int32_t> ids;
+  if (!value.is_array()) fail("{} must be an array of ids", where);
+  for (const json& id : value) {
+    if (!id.is_number_integer()) fail("{}: {} is not an id", where, id.dump());
+    ids.push_back(id.get<std::int32_t>());
+  }
+  return ids;
+}
+
+void decode(const CodeArguments& arguments) {
+  const Tokenizer tokenizer = load(arguments.model);
+  const std::string input = read_input(arguments.input);
+  if (arguments.as_json) {
+    for_each_line(input, [&](std::string_view line, std::size_t number) {
+      const std::vector<std::int32_t> ids = ids_of(line, fmt::format("line {}", number));
+      fmt::print("{}\n", json(tokenizer.decode(ids, arguments.special)).dump());
+    });
+    return;
+  }
+  std::vector<std::int32_t> ids;
+  std::string word;
+  const auto take = [&] {
+    if (word.empty()) return;
+    try {
+      std::size_t used = 0;
+      ids.push_back(std::stoi(word, &used));
+      if (used != word.size()) throw std::invalid_argument(word);
+    } catch (const std::logic_error&) {
+      fail("{} is not an id; expected numbers with white space between them", text::lossy_utf8(word));
+    }
+    word.clear();
+  };
+  for (const char c : input) {
+    if (c == ' ' || c == '\n' || c == '\t' || c == '\r') {
+      take();
+    } else {
+      word += c;
+    }
+  }
+  take();
+  const std::string bytes = tokenizer.decode_bytes(ids, arguments.special);
+  std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+}
+
+void add_train(CLI::App& verb) {
+  auto arguments = std::make_shared<TrainArguments>();
+  CLI::App* sub = verb.add_subcommand("train", "train a byte-level BPE tokenizer with DeepSeek-V3's pre-tokenizer");
+  sub->add_option("inputs", arguments->inputs, ".jsonl: one text a line; any other file: one text")->required();
+  sub->add_option("--out", arguments->out, "folder for tokenizer.json and tokenizer_config.json")->required();
+  sub->add_option("--vocab-size", arguments->vocab_size, "number of tokens, special ones included")
+      ->capture_default_str();
+  sub->add_option("--min-frequency", arguments->min_frequency, "merge no pair that is seen less often")
+      ->capture_default_str();
+  sub->add_option("--key", arguments->key, "key of the text in a line of .jsonl")->capture_default_str();
+  sub->callback([arguments] { train(*arguments); });
+}
+
+void add_coder(CLI::App& verb, const char* name, const char* help, const char* input, const char* json_help,
+               const char* special, const char* special_help, void (*run)(const CodeArguments&)) {
+  auto arguments = std::make_shared<CodeArguments>();
+  CLI::App* sub = verb.add_subcommand(name, help);
+  sub->add_option("--model", arguments->model, "model folder or tokenizer.json")->required();
+  sub->add_option("input", arguments->input, input)->capture_default_str();
+  sub->add_flag("--json", arguments->as_json, json_help);
+  sub->add_flag(special, arguments->special, special_help);
+  sub->callback([arguments, run] { run(*arguments); });
+}
+
+}  // namespace
+
+void add_tokenizer(CLI::App& app) {
+  CLI::App* verb = app.add_subcommand("tokenizer", "train a tokenizer, turn text into ids and back");
+  verb->require_subcommand(1);
+  add_train(*verb);
+  add_coder(*verb, "encode", "print the ids of a text", "file with the text; - for standard input",
+            "each line of the input is a JSON string or an object with a text; prints an array a line", "--special",
+            "add what the tokenizer puts around a text (such as BOS)", &encode);
+  add_coder(*verb, "decode", "print the text of ids", "file with ids between white space; - for standard input",
+            "each line of the input is an array of ids; prints a JSON string a line", "--skip-special",
+            "leave special tokens out", &decode);
+}
+
+}  // namespace hadal::cli
