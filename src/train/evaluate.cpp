@@ -1,0 +1,90 @@
+#include "train/evaluate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "ops/lm_loss.h"
+#include "train/optimizer.h"
+
+namespace hadal::train {
+
+namespace {
+
+std::vector<std::int32_t> argmax_rows(const Tensor& logits) {
+  std::vector<std::int32_t> best;
+  const std::int64_t vocab = logits.size(1);
+  for (std::int64_t r = 0; r < logits.size(0); ++r) {
+    const float* z = logits.data<float>() + r * vocab;
+    best.push_back(static_cast<std::int32_t>(std::max_element(z, z + vocab) - z));
+  }
+  return best;
+}
+
+void count_drafts(const kernels::Context& cx, const model::CausalLm& model, const model::Batch& batch, const model::ForwardResult& trunk,
+                  Evaluation& e) {
+  const std::vector<model::MtpResult> modules = model.mtp(cx, batch, trunk, {});
+  if (modules.empty()) return;
+  const std::vector<std::int32_t> choice = argmax_rows(model.logits(cx, trunk.hidden_TD));
+  e.drafts.resize(modules.size());
+  e.accepted.resize(modules.size());
+  for (std::size_t k = 0; k < modules.size(); ++k) {
+    const std::vector<std::int32_t> guess = argmax_rows(model.logits(cx, modules[k].hidden_TD));
+    for (std::size_t i = 0; i < guess.size(); ++i) {
+      // Slot s predicts token s + k + 2 (k from 0); the trunk predicts it from position s + k + 1 of the same row.
+      const auto at = static_cast<std::size_t>(modules[k].slots[i]) + k + 1;
+      ++e.drafts[k];
+      e.accepted[k] += guess[i] == choice[at];
+    }
+  }
+}
+
+void add_loads(const model::ForwardResult& r, Evaluation& e) {
+  e.loads_LE.resize(r.gates.size());
+  for (std::size_t l = 0; l < r.gates.size(); ++l) {
+    const auto loads = r.gates[l].loads_E.span<std::int64_t>();
+    e.loads_LE[l].resize(loads.size());
+    for (std::size_t i = 0; i < loads.size(); ++i) e.loads_LE[l][i] += loads[i];
+  }
+}
+
+}  // namespace
+
+double Evaluation::bits_per_byte() const { return bytes > 0 ? nats / std::numbers::ln2 / static_cast<double>(bytes) : 0; }
+double Evaluation::loss() const { return tokens > 0 ? nats / static_cast<double>(tokens) : 0; }
+
+double Evaluation::max_violation_mean() const {
+  double sum = 0;
+  for (const auto& layer : loads_LE) sum += max_violation(layer);
+  return loads_LE.empty() ? 0 : sum / static_cast<double>(loads_LE.size());
+}
+
+double Evaluation::max_violation_worst() const {
+  double worst = 0;
+  for (const auto& layer : loads_LE) worst = std::max(worst, max_violation(layer));
+  return worst;
+}
+
+double Evaluation::acceptance(std::size_t module) const {
+  return module < drafts.size() && drafts[module] > 0 ? static_cast<double>(accepted[module]) / static_cast<double>(drafts[module]) : 0;
+}
+
+Evaluation evaluate(const kernels::Context& cx, const model::CausalLm& model, const std::vector<std::vector<std::int32_t>>& rows,
+                    const std::function<std::int64_t(std::int32_t)>& bytes_of, const std::function<void(std::size_t)>& progress) {
+  Evaluation e;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const std::vector<std::int32_t> inputs(rows[r].begin(), rows[r].end() - 1), targets(rows[r].begin() + 1, rows[r].end());
+    const model::Batch batch = model::batch_of_rows({inputs});
+    const model::ForwardResult trunk = model.forward(cx, batch, {});
+    const Tensor logp = ops::log_probs(cx, trunk.hidden_TD, model.head(), Tensor::of<std::int32_t>(targets, {static_cast<std::int64_t>(targets.size())}));
+    for (const float l : logp.span<float>()) e.nats -= l;
+    e.tokens += static_cast<std::int64_t>(targets.size());
+    for (const std::int32_t t : targets) e.bytes += bytes_of(t);
+    add_loads(trunk, e);
+    count_drafts(cx, model, batch, trunk, e);
+    if (progress) progress(r + 1);
+  }
+  return e;
+}
+
+}  // namespace hadal::train
