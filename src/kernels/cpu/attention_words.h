@@ -1,0 +1,244 @@
+// Operands of attention's products as 32-bit words along k, so that one product serves every dtype and ISA:
+//   f32                          a word is one element
+//   bf16, AVX-512 BF16           a word is a pair (2j low, 2j+1 high), as VDPBF16PS takes it
+//   bf16 elsewhere               a word is one widened element, the odd element of each pair first: the order of the
+//                                dot product contract with plain fma
+// Elements that do not exist count as 0. Words are kept in float buffers; only their bits matter.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/cpu/vec.h"
+#include "kernels/kernels.h"
+
+namespace hadal::kernels::HADAL_ISA_NS {
+
+#ifdef __AVX512BF16__
+inline constexpr bool kNativeBf16 = true;
+#else
+inline constexpr bool kNativeBf16 = false;
+#endif
+// Vectors of sixteen columns in one panel of a right operand.
+#ifdef __AVX512F__
+inline constexpr i64 kPanelVectors = 4;
+#else
+inline constexpr i64 kPanelVectors = 1;
+#endif
+inline constexpr i64 kPanel = kPanelVectors * kLanes;
+
+template <class T>
+inline constexpr bool is_bf16 = std::is_same_v<T, bf16>;
+template <class T>
+inline constexpr bool pair_words = is_bf16<T> && kNativeBf16;
+template <class T>
+inline constexpr i64 word_elements = pair_words<T> ? 2 : 1;
+
+constexpr i64 padded(i64 n) { return (n + kLanes - 1) / kLanes * kLanes; }
+
+// Words that k elements take: whole pairs for bf16.
+template <class T>
+constexpr i64 words(i64 k) {
+  return is_bf16<T> ? (k + 1) / 2 * (2 / word_elements<T>) : k;
+}
+
+// A row that is the concatenation of two pieces (the key: per head, then shared).
+template <class T>
+struct Row {
+  const T* a = nullptr;
+  i64 na = 0;
+  const T* b = nullptr;
+  i64 nb = 0;
+
+  i64 size() const { return na + nb; }
+  // n elements from column c on, out of one piece if possible, else through `room`.
+  const T* at(i64 c, i64 n, T* room) const {
+    if (c + n <= na) return a + c;
+    if (c >= na) return b + (c - na);
+    const i64 first = std::min(na - c, n);
+    std::memcpy(room, a + c, static_cast<std::size_t>(first) * sizeof(T));
+    std::memcpy(room + first, b, static_cast<std::size_t>(n - first) * sizeof(T));
+    return room;
+  }
+};
+
+#ifdef __AVX512F__
+
+inline F32x16 swap_pairs(F32x16 x) { return {_mm512_permute_ps(x.v, 0xB1)}; }
+
+inline void transpose(F32x16 (&r)[16]) {
+  __m512 t[16], u[16];
+  for (int i = 0; i < 8; ++i) {
+    t[2 * i] = _mm512_unpacklo_ps(r[2 * i].v, r[2 * i + 1].v);
+    t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i].v, r[2 * i + 1].v);
+  }
+  const auto low = [](__m512 x, __m512 y) {
+    return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(x), _mm512_castps_pd(y)));
+  };
+  const auto high = [](__m512 x, __m512 y) {
+    return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(x), _mm512_castps_pd(y)));
+  };
+  for (int i = 0; i < 16; i += 4) {
+    u[i] = low(t[i], t[i + 2]);
+    u[i + 1] = high(t[i], t[i + 2]);
+    u[i + 2] = low(t[i + 1], t[i + 3]);
+    u[i + 3] = high(t[i + 1], t[i + 3]);
+  }
+  for (int c = 0; c < 4; ++c) {
+    const __m512 a = _mm512_shuffle_f32x4(u[c], u[4 + c], 0x44), b = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0x44);
+    const __m512 d = _mm512_shuffle_f32x4(u[c], u[4 + c], 0xEE), e = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0xEE);
+    r[c].v = _mm512_shuffle_f32x4(a, b, 0x88);
+    r[4 + c].v = _mm512_shuffle_f32x4(a, b, 0xDD);
+    r[8 + c].v = _mm512_shuffle_f32x4(d, e, 0x88);
+    r[12 + c].v = _mm512_shuffle_f32x4(d, e, 0xDD);
+  }
+}
+
+// Words of pairs: n in [0, 32] elements of one row; and the pairs that two rows make, column by column.
+inline F32x16 load_pairs(const bf16* p, i64 n) {
+  const __mmask32 mask = n >= 32 ? ~__mmask32(0) : (__mmask32(1) << n) - 1;
+  return {_mm512_castsi512_ps(_mm512_maskz_loadu_epi16(mask, p))};
+}
+inline F32x16 interleave(__m256i even, __m256i odd) {
+  const __m512i low = _mm512_cvtepu16_epi32(even), high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16);
+  return {_mm512_castsi512_ps(_mm512_or_si512(low, high))};
+}
+inline F32x16 round_to_bf16(F32x16 x) { return widen(narrow(x)); }
+inline __m256i load_bits(const bf16* p, i64 n) { return _mm256_maskz_loadu_epi16(first_lanes(static_cast<int>(n)), p); }
+
+#else
+
+inline F32x16 swap_pairs(F32x16 x) { return {_mm256_permute_ps(x.lo, 0xB1), _mm256_permute_ps(x.hi, 0xB1)}; }
+
+inline F32x16 round_to_bf16(F32x16 x) { return {widen8(narrow8(x.lo)), widen8(narrow8(x.hi))}; }
+
+inline void transpose8(__m256 (&r)[8]) {
+  __m256 t[8], u[8];
+  for (int i = 0; i < 4; ++i) {
+    t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+    t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+    u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xEE);
+    u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xEE);
+  }
+  for (int c = 0; c < 4; ++c) {
+    r[c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x20);
+    r[4 + c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x31);
+  }
+}
+
+inline void transpose(F32x16 (&r)[16]) {
+  __m256 q[2][2][8];  // quarter (row half, column half)
+  for (int i = 0; i < 16; ++i) {
+    q[i / 8][0][i % 8] = r[i].lo;
+    q[i / 8][1][i % 8] = r[i].hi;
+  }
+  for (auto& half : q) {
+    for (auto& quarter : half) transpose8(quarter);
+  }
+  for (int i = 0; i < 16; ++i) r[i] = {q[0][i / 8][i % 8], q[1][i / 8][i % 8]};
+}
+
+#endif
+
+// Sixteen words of a row, from word w on; words past the row's end are 0.
+template <class T>
+F32x16 load_words(const Row<T>& row, i64 w) {
+  constexpr i64 kMany = kLanes * word_elements<T>;
+  const i64 c = w * word_elements<T>, n = std::clamp<i64>(row.size() - c, 0, kMany);
+  if (n == 0) return zero();
+  T room[kMany];
+  const T* p = row.at(c, n, room);
+  if constexpr (pair_words<T>) {
+    return load_pairs(p, n);
+  } else {
+    const F32x16 x = n == kLanes ? load(p) : load_n(p, static_cast<int>(n));
+    return is_bf16<T> ? swap_pairs(x) : x;
+  }
+}
+
+// Lane i holds first + i.
+inline F32x16 lane_numbers(int first) {
+  alignas(64) static constexpr float kNumbers[80] = {
+      0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
+      27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53,
+      54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79};
+  return load(kNumbers + first);
+}
+
+// 64 values of one row as the words of a left operand (rounded for bf16).
+template <class T>
+void store_row_words(float* to, const F32x16 (&x)[4]) {
+  for (int v = 0; v < 4; ++v) {
+    if constexpr (pair_words<T>) {
+      store(reinterpret_cast<bf16*>(to) + v * kLanes, x[v]);
+    } else {
+      store(to + v * kLanes, is_bf16<T> ? swap_pairs(round_to_bf16(x[v])) : x[v]);
+    }
+  }
+}
+
+// Left operand: rows of padded(words(k)) words. row(i) gives row i.
+template <class T, class RowOf>
+void pack_left(i64 rows, i64 k, RowOf&& row, float* to) {
+  const i64 stride = padded(words<T>(k));
+  for (i64 i = 0; i < rows; ++i) {
+    const Row<T> source = row(i);
+    for (i64 w = 0; w < stride; w += kLanes) store(to + i * stride + w, load_words<T>(source, w));
+  }
+}
+
+// Right operands lie in panels of kPanel columns (the last one narrower, a multiple of 16); in a panel a line a word of
+// k. Where a panel starts that holds column n of a right operand with `lines` lines; its width.
+constexpr i64 panel_start(i64 n, i64 lines) { return n / kPanel * kPanel * lines; }
+constexpr i64 panel_width(i64 n, i64 columns) { return std::min(kPanel, columns - n / kPanel * kPanel); }
+
+// Right operand whose columns are given as rows: (k, n) = row(n)[k], n in [0, valid), zeros up to `columns` (padded).
+template <class T, class RowOf>
+void pack_transposed(i64 valid, i64 columns, i64 k, RowOf&& row, float* to) {
+  const i64 lines = words<T>(k);
+  for (i64 n = 0; n < columns; n += kLanes) {
+    const i64 width = panel_width(n, columns);
+    float* panel = to + panel_start(n, lines) + n % kPanel;
+    for (i64 w = 0; w < lines; w += kLanes) {
+      F32x16 block[16];
+      for (int i = 0; i < 16; ++i) block[i] = n + i < valid ? load_words<T>(row(n + i), w) : zero();
+      transpose(block);
+      for (int i = 0; i < 16 && w + i < lines; ++i) store(panel + (w + i) * width, block[i]);
+    }
+  }
+}
+
+// Right operand given by rows of k: (k, n) = row(k)[n], k in [0, valid), zeros for k in [valid, lines).
+template <class T, class RowOf>
+void pack_straight(i64 valid, i64 k, i64 n_size, RowOf&& row, float* to) {
+  const i64 lines = words<T>(k), columns = padded(n_size);
+  const auto put = [&](i64 line, auto&& vector_at) {
+    for (i64 n = 0; n < columns; n += kLanes) {
+      store(to + panel_start(n, lines) + line * panel_width(n, columns) + n % kPanel,
+            vector_at(n, std::min<i64>(kLanes, n_size - n)));
+    }
+  };
+  T room[2][kLanes];
+  for (i64 line = 0; line < lines; ++line) {
+    if constexpr (pair_words<T>) {
+      const Row<T> even = 2 * line < valid ? row(2 * line) : Row<T>{},
+                   odd = 2 * line + 1 < valid ? row(2 * line + 1) : Row<T>{};
+      put(line, [&](i64 n, i64 count) {
+        return interleave(load_bits(even.at(n, even.size() > 0 ? count : 0, room[0]), even.size() > 0 ? count : 0),
+                          load_bits(odd.at(n, odd.size() > 0 ? count : 0, room[1]), odd.size() > 0 ? count : 0));
+      });
+    } else {
+      const i64 element = is_bf16<T> ? line ^ 1 : line;
+      const Row<T> source = element < valid ? row(element) : Row<T>{};
+      put(line, [&](i64 n, i64 count) {
+        return element < valid ? load_n(source.at(n, count, room[0]), static_cast<int>(count)) : zero();
+      });
+    }
+  }
+}
+
+}  // namespace hadal::kernels::HADAL_ISA_NS
