@@ -9,5 +9,6 @@ namespace hadal::cli {
 
 void add_tokenizer(CLI::App& app);
 void add_version(CLI::App& app);
+void add_verify(CLI::App& app);
 
 }  // namespace hadal::cli

@@ -77,13 +77,6 @@ std::vector<Tensor> Replay::forced() const {
   return all;
 }
 
-// Rows [0, n) of every forced choice, for a replay of the first sequence alone.
-std::vector<Tensor> first_rows(const std::vector<Tensor>& forced, std::int64_t n) {
-  std::vector<Tensor> part;
-  for (const Tensor& t : forced) part.push_back(t.rows(0, std::min(n, t.size(0))));
-  return part;
-}
-
 Tensor through_latent_cache(const Replay& r, const Rows& rows) {
   Tensor hidden = Tensor::empty({static_cast<std::int64_t>(rows.size() * rows[0].size()), r.model.config().hidden_size}, r.options.act);
   std::int64_t at = 0;
@@ -150,20 +143,6 @@ void Replay::mtp(const Rows& tokens, const std::vector<Tensor>& forced_routing) 
   }
 }
 
-// f(name in the checkpoint, values) for a parameter or each expert of a stack.
-template <class F>
-void each_checkpoint_tensor(const nn::Parameter& p, const Tensor& values, const F& f) {
-  if (!p.stacked) {
-    f(p.name, values);
-    return;
-  }
-  for (std::int64_t e = 0; e < values.size(0); ++e) {
-    std::string name = p.name;
-    name.replace(name.find("{}"), 2, std::to_string(e));
-    f(name, values.rows(e, e + 1));
-  }
-}
-
 void Replay::gradients() {
   if (!c.has("loss.total")) return;
   model::CausalLm m = fresh();
@@ -190,7 +169,7 @@ void Replay::gradients() {
     c.compare_integers("loads", loads);
   }
   for (const train::TrainedParameter& p : optimizer.parameters()) {
-    each_checkpoint_tensor(p.parameter, p.grad, [&](const std::string& name, const Tensor& grad) {
+    model::each_checkpoint_tensor(p.parameter, p.grad, [&](const std::string& name, const Tensor& grad) {
       if (c.has("grad." + name)) c.compare("grad." + name, grad);
     });
   }
@@ -264,7 +243,7 @@ void Replay::steps() {
   const auto final_tensor = [&](const std::string& name, const Tensor& value) {
     if (c.has("steps.final." + name)) c.compare("steps.final." + name, value);
   };
-  for (const train::TrainedParameter& p : optimizer.parameters()) each_checkpoint_tensor(p.parameter, p.master, final_tensor);
+  for (const train::TrainedParameter& p : optimizer.parameters()) model::each_checkpoint_tensor(p.parameter, p.master, final_tensor);
   m.visit([&](const nn::Parameter& p) {
     if (p.kind == nn::ParameterKind::gate_bias) final_tensor(p.name, *p.value);
   });

@@ -1,0 +1,41 @@
+// Models from and to Hugging Face folders.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "io/safetensors.h"
+#include "model/causal_lm.h"
+
+namespace hadal::model {
+
+// Loads config and weights; weights are converted to the compute dtype. Throws Error naming the tensor that is missing or
+// mis-shaped, or the config field that is not supported.
+CausalLm load_model(const std::filesystem::path& dir, DType act, MtpHidden mtp_hidden = MtpHidden::post_norm);
+
+// Random weights N(0, std²), gains 1, biases 0, keyed by (seed, tensor name) (SPEC §2.3; DESIGN §3). std 0: the config's.
+void init_model(CausalLm& model, std::uint64_t seed, double std);
+
+// Copies the weights of `dir` into the model, which has been built already (--init-from). Configs must agree in every shape.
+void load_weights(CausalLm& model, const std::filesystem::path& dir);
+
+// Writes config.json, generation_config.json, model.safetensors and, if tokenizer_dir is not empty, the tokenizer's files.
+// MTP modules get the copies of embed_tokens and shared_head.head that released files have.
+void write_model_dir(const std::filesystem::path& dir, const Config& config, DType dtype, const io::NamedTensors& weights,
+                     const std::filesystem::path& tokenizer_dir);
+
+// f(name in the checkpoint, value) for a parameter, or for each expert of a stack (as an (out, in) view).
+template <class F>
+void each_checkpoint_tensor(const nn::Parameter& p, const Tensor& value, const F& f) {
+  if (!p.stacked) {
+    f(p.name, value);
+    return;
+  }
+  for (std::int64_t e = 0; e < value.size(0); ++e) {
+    std::string name = p.name;
+    name.replace(name.find("{}"), 2, std::to_string(e));
+    f(name, value.rows(e, e + 1).view({value.size(1), value.size(2)}));
+  }
+}
+
+}  // namespace hadal::model

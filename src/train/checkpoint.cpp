@@ -1,0 +1,163 @@
+#include "train/checkpoint.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "io/safetensors.h"
+#include "model/load.h"
+
+namespace hadal::train {
+
+namespace {
+
+// A fast 64-bit hash of a file's bytes: finds damage, is no protection against malice.
+std::string checksum(const fs::path& path) {
+  const MappedFile file(path);
+  std::uint64_t h = 0x9e3779b97f4a7c15ull ^ file.bytes().size();
+  const std::byte* p = file.bytes().data();
+  std::size_t left = file.bytes().size();
+  while (left > 0) {
+    std::uint64_t word = 0;
+    const std::size_t n = std::min<std::size_t>(left, 8);
+    std::memcpy(&word, p, n);
+    h = std::rotl((h ^ word) * 0xff51afd7ed558ccdull, 31);
+    p += n;
+    left -= n;
+  }
+  return fmt::format("{:016x}", h ^ (h >> 33));
+}
+
+io::NamedTensors moments(Optimizer& optimizer) {
+  io::NamedTensors all;
+  for (const TrainedParameter& p : optimizer.parameters()) {
+    for (const auto& [suffix, value] : {std::pair{".m", p.m}, std::pair{".v", p.v}}) {
+      model::each_checkpoint_tensor(p.parameter, value, [&, s = suffix](const std::string& name, const Tensor& t) { all.emplace_back(name + s, t); });
+    }
+  }
+  return all;
+}
+
+json state_json(const TrainerState& s) {
+  return {{"format", "hadal-trainer-1"}, {"step", s.step},   {"tokens", s.tokens}, {"loader", s.loader},
+          {"recipe", s.recipe},          {"best_bits_per_byte", s.best_bits_per_byte}, {"best_step", s.best_step},
+          {"build", s.build},            {"isa", s.isa},     {"seconds", s.seconds}};
+}
+
+void remove_old(const fs::path& run_dir, std::int64_t keep, std::int64_t best) {
+  std::vector<std::int64_t> steps = list_checkpoints(run_dir);
+  const auto old = static_cast<std::ptrdiff_t>(steps.size()) - keep;
+  for (std::ptrdiff_t i = 0; i < old; ++i) {
+    if (steps[static_cast<std::size_t>(i)] == best) continue;
+    // Renamed first, so that a crash in the middle leaves nothing that looks like a checkpoint.
+    const fs::path dir = checkpoint_dir(run_dir, steps[static_cast<std::size_t>(i)]), gone = dir.string() + ".old.tmp";
+    fs::rename(dir, gone);
+    fs::remove_all(gone);
+  }
+}
+
+}  // namespace
+
+std::string build_id() { return "hadal 0.1.0, gcc " __VERSION__; }
+
+fs::path checkpoint_dir(const fs::path& run_dir, std::int64_t step) { return run_dir / "checkpoints" / fmt::format("step-{:08}", step); }
+
+std::vector<std::int64_t> list_checkpoints(const fs::path& run_dir) {
+  std::vector<std::int64_t> steps;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(run_dir / "checkpoints", none)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".tmp")) {
+      fs::remove_all(entry.path());
+    } else if (name.starts_with("step-") && entry.is_directory()) {
+      steps.push_back(std::stoll(name.substr(5)));
+    }
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+void save_checkpoint(const fs::path& run_dir, const model::CausalLm& model, Optimizer& optimizer, const TrainerState& state,
+                     const fs::path& tokenizer_dir, std::int64_t keep) {
+  const fs::path dir = checkpoint_dir(run_dir, state.step), temporary = dir.string() + ".tmp";
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  fs::create_directories(temporary / "trainer", error);
+  if (error) fail("cannot make the checkpoint folder {}: {}", temporary.string(), error.message());
+  try {
+    io::NamedTensors weights;
+    for (const TrainedParameter& p : optimizer.parameters()) {
+      model::each_checkpoint_tensor(p.parameter, p.master, [&](const std::string& name, const Tensor& t) { weights.emplace_back(name, t); });
+    }
+    const_cast<model::CausalLm&>(model).visit([&](const nn::Parameter& p) {
+      if (p.kind == nn::ParameterKind::gate_bias) weights.emplace_back(p.name, *p.value);
+    });
+    model::write_model_dir(temporary, model.config(), DType::f32, weights, tokenizer_dir);
+    io::write_safetensors(temporary / "trainer" / "moments.safetensors", moments(optimizer), {{"format", "hadal-moments-1"}});
+    json j = state_json(state);
+    j["checksums"] = {{"model.safetensors", checksum(temporary / "model.safetensors")},
+                      {"trainer/moments.safetensors", checksum(temporary / "trainer" / "moments.safetensors")}};
+    write_file_atomically(temporary / "trainer" / "state.json", j.dump(1));
+    fsync_folder(temporary / "trainer");
+    fsync_folder(temporary);
+    fault_point("rename");
+    if (fs::exists(dir)) fs::remove_all(dir);  // the same step again, after a resumption
+    fs::rename(temporary, dir);
+    fsync_folder(dir.parent_path());
+  } catch (...) {
+    fs::remove_all(temporary, error);
+    throw;
+  }
+  remove_old(run_dir, keep, state.best_step);
+}
+
+TrainerState read_state(const fs::path& dir) {
+  const fs::path path = dir / "trainer" / "state.json";
+  const json j = read_json(path);
+  TrainerState s;
+  try {
+    if (j.at("format") != "hadal-trainer-1") fail("{}: format must be 'hadal-trainer-1'", path.string());
+    s.step = j.at("step").get<std::int64_t>();
+    s.tokens = j.at("tokens").get<std::int64_t>();
+    s.loader = j.at("loader").get<std::string>();
+    s.recipe = j.at("recipe").get<std::string>();
+    s.best_bits_per_byte = j.at("best_bits_per_byte").get<double>();
+    s.best_step = j.at("best_step").get<std::int64_t>();
+    s.build = j.at("build").get<std::string>();
+    s.isa = j.at("isa").get<std::string>();
+    s.seconds = j.at("seconds").get<double>();
+    for (const auto& [name, sum] : j.at("checksums").items()) {
+      if (checksum(dir / name) != sum.get<std::string>()) fail("{}: the file is damaged (its checksum differs from trainer/state.json)", (dir / name).string());
+    }
+  } catch (const json::exception& e) {
+    fail("{}: not a trainer state: {}", path.string(), e.what());
+  }
+  return s;
+}
+
+TrainerState load_checkpoint(const fs::path& dir, const kernels::Context& cx, model::CausalLm& model, Optimizer& optimizer) {
+  const TrainerState state = read_state(dir);
+  const io::Safetensors weights = io::Safetensors::open(dir / "model.safetensors");
+  const io::Safetensors m = io::Safetensors::open(dir / "trainer" / "moments.safetensors");
+  const auto copy = [](const io::Safetensors& file, const std::string& name, const Tensor& to) {
+    const Tensor from = file.tensor(name);
+    if (from.bytes() != to.bytes() || from.dtype() != to.dtype()) {
+      fail("{}: tensor '{}' has shape {}, the model wants {}", file.path().string(), name, to_string(from.shape()), to_string(to.shape()));
+    }
+    std::memcpy(to.raw(), from.raw(), from.bytes());
+  };
+  for (TrainedParameter& p : optimizer.parameters()) {
+    model::each_checkpoint_tensor(p.parameter, p.master, [&](const std::string& name, const Tensor& t) { copy(weights, name, t); });
+    model::each_checkpoint_tensor(p.parameter, p.m, [&](const std::string& name, const Tensor& t) { copy(m, name + ".m", t); });
+    model::each_checkpoint_tensor(p.parameter, p.v, [&](const std::string& name, const Tensor& t) { copy(m, name + ".v", t); });
+  }
+  model.visit([&](const nn::Parameter& p) {
+    if (p.kind == nn::ParameterKind::gate_bias) copy(weights, p.name, *p.value);
+  });
+  optimizer.refresh(cx);
+  return state;
+}
+
+}  // namespace hadal::train
