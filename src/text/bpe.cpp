@@ -19,6 +19,7 @@ std::uint64_t pack(std::int32_t left, std::int32_t right) {
 BpeModel::BpeModel(const std::array<std::int32_t, 256>& byte_ids, const std::vector<Merge>& merges,
                    IdsByText whole_pieces)
     : byte_ids_(byte_ids), whole_pieces_(std::move(whole_pieces)) {
+  bytes_missing_ = std::find(byte_ids.begin(), byte_ids.end(), -1) != byte_ids.end();
   unsigned bits = 4;
   while ((std::size_t{1} << bits) < merges.size() * 2) ++bits;
   slots_.resize(std::size_t{1} << bits);
@@ -43,7 +44,7 @@ BpeModel::Slot BpeModel::find(std::int32_t left, std::int32_t right) const {
 
 void BpeModel::encode(std::string_view piece, std::vector<std::int32_t>& out, WordCache* cache) const {
   if (piece.empty()) return;
-  if (piece.size() == 1 && whole_pieces_.empty()) {
+  if (piece.size() == 1 && whole_pieces_.empty() && !bytes_missing_) {
     out.push_back(byte_ids_[static_cast<std::uint8_t>(piece[0])]);
     return;
   }
@@ -54,12 +55,37 @@ void BpeModel::encode(std::string_view piece, std::vector<std::int32_t>& out, Wo
   const auto whole = whole_pieces_.empty() ? whole_pieces_.end() : whole_pieces_.find(piece);
   if (whole != whole_pieces_.end()) {
     out.push_back(whole->second);
-  } else if (piece.size() <= kShort) {
+  } else if (bytes_missing_) {
+    merge(without_missing(piece), out);
+  } else {
+    merge(piece, out);
+  }
+  if (cached) cache->store(key, out.data() + before, out.size() - before);
+}
+
+std::string BpeModel::without_missing(std::string_view piece) const {
+  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+  std::string out;
+  const auto has = [&](char byte) { return byte_ids_[static_cast<std::uint8_t>(byte)] >= 0; };
+  for (const char byte : piece) {
+    const auto value = static_cast<std::uint8_t>(byte);
+    const bool never_valid = value == 0xC0 || value == 0xC1 || value >= 0xF5;
+    if (has(byte)) {
+      out += byte;
+    } else if (never_valid && std::all_of(kReplacement.begin(), kReplacement.end(), has)) {
+      out += kReplacement;
+    }
+  }
+  return out;
+}
+
+void BpeModel::merge(std::string_view piece, std::vector<std::int32_t>& out) const {
+  if (piece.empty()) return;
+  if (piece.size() <= kShort) {
     merge_short(piece, out);
   } else {
     merge_long(piece, out);
   }
-  if (cached) cache->store(key, out.data() + before, out.size() - before);
 }
 
 void BpeModel::merge_short(std::string_view piece, std::vector<std::int32_t>& out) const {

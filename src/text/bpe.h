@@ -25,7 +25,9 @@ struct Merge {
 
 class BpeModel {
  public:
-  // byte_ids[b]: id of the token that is the single byte b. Merges of equal pairs: the last one counts.
+  // byte_ids[b]: id of the token that is the single byte b, -1 for none. A byte without a token becomes U+FFFD where it
+  // can be no part of UTF-8 (DeepSeek-V2 has none of these); else it is left out, as the reference does.
+  // Merges of equal pairs: the last one counts.
   // whole_pieces: if not empty, a piece found there is that one token (ignore_merges).
   BpeModel(const std::array<std::int32_t, 256>& byte_ids, const std::vector<Merge>& merges, IdsByText whole_pieces);
 
@@ -42,10 +44,13 @@ class BpeModel {
 
   Slot find(std::int32_t left, std::int32_t right) const;
   void insert(const Slot& slot);
+  void merge(std::string_view piece, std::vector<std::int32_t>& out) const;
+  std::string without_missing(std::string_view piece) const;
   void merge_short(std::string_view piece, std::vector<std::int32_t>& out) const;
   void merge_long(std::string_view piece, std::vector<std::int32_t>& out) const;
 
   std::array<std::int32_t, 256> byte_ids_;
+  bool bytes_missing_ = false;
   std::vector<Slot> slots_;  // open addressing, a power of two, at most half full
   unsigned shift_ = 0;
   IdsByText whole_pieces_;

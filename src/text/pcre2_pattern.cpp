@@ -81,7 +81,6 @@ class Pcre2Pattern final : public Pattern {
       if (found == PCRE2_ERROR_NOMATCH) return;
       if (found < 0) fail("the pre-tokenizer's pattern {} failed on a text: {}", regex_, error_text(found));
       const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data.get());
-      if (range[0] < start) fail("the pre-tokenizer's pattern {} moves its match back; \\K is not supported", regex_);
       if (range[1] == range[0] && range[0] == last) {  // an empty match right after a match does not count
         start += start < text.size() ? scan(text.data() + start, end).size : 1;
         continue;

@@ -30,7 +30,7 @@ std::vector<Range> ranges_of(const Pattern& pattern, std::string_view piece, boo
   std::size_t gap = 0;
   pattern.find_all(piece, [&](std::size_t begin, std::size_t end) {
     if (begin > gap) ranges.push_back({gap, begin, invert});
-    if (end > begin) ranges.push_back({begin, end, !invert});
+    ranges.push_back({begin, end, !invert});  // an empty one, too, keeps its neighbours apart
     gap = end;
   });
   if (gap < piece.size()) ranges.push_back({gap, piece.size(), invert});

@@ -119,10 +119,14 @@ class Loader {
       if (bytes && ignore_merges_) whole_pieces_.emplace(*bytes, number);
       put(number, {bytes ? std::move(*bytes) : name, false, false}, name);
     }
+    std::string missing;
     for (unsigned byte = 0; byte < 256; ++byte) {
-      if (byte_ids_[byte] < 0) {
-        fail("{}: model.vocab has no token for byte {:#04x}; a byte-level vocabulary must hold all 256", path_, byte);
-      }
+      const bool never_valid = byte == 0xC0 || byte == 0xC1 || byte >= 0xF5;  // in UTF-8
+      if (byte_ids_[byte] < 0 && !never_valid) missing += fmt::format(" {:#04x}", byte);
+    }
+    if (!missing.empty()) {
+      parts_->warnings.push_back(
+          fmt::format("{}: these bytes have no token and are left out of any text:{}", path_, missing));
     }
   }
 
