@@ -1,0 +1,16 @@
+# libhadal.so: every library of src/ in one shared object, for programs that embed hadal.
+add_library(hadal_shared SHARED cmake/empty.cpp)
+set_target_properties(hadal_shared PROPERTIES OUTPUT_NAME hadal LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+target_include_directories(hadal_shared INTERFACE src)
+get_property(names GLOBAL PROPERTY HADAL_LIBRARIES)
+set(libraries "")
+foreach(name ${names})
+  get_target_property(type ${name} TYPE)
+  if(type STREQUAL "STATIC_LIBRARY")
+    list(APPEND libraries ${name})
+  endif()
+endforeach()
+target_link_libraries(hadal_shared PRIVATE ${libraries})
+# The whole of each, not only what an empty source file needs.
+list(JOIN libraries "," joined)
+set_target_properties(hadal_shared PROPERTIES LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,${joined}")
