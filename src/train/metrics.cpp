@@ -1,0 +1,131 @@
+#include "train/metrics.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+
+namespace hadal::train {
+
+std::string to_json(const StepMetrics& m) {
+  json j = {{"step", m.step},
+            {"tokens", m.tokens},
+            {"total_tokens", m.total_tokens},
+            {"loss", m.loss},
+            {"main", m.main},
+            {"mtp", m.mtp},
+            {"balance", m.balance},
+            {"grad_norm", m.grad_norm},
+            {"lr", m.lr},
+            {"gamma", m.gamma},
+            {"lambda", m.lambda},
+            {"seconds", m.seconds},
+            {"tokens_per_second", m.tokens_per_second},
+            {"share_of_peak", m.share_of_peak},
+            {"max_violation", m.max_violation},
+            {"loads", m.loads_LE},
+            {"memory_gib", m.memory_gib}};
+  if (m.skipped) j["skipped"] = true;
+  if (m.validated) {
+    j["heldout_bits_per_byte"] = m.heldout_bits_per_byte;
+    j["heldout_loss"] = m.heldout_loss;
+    j["heldout_max_violation"] = m.heldout_max_violation;
+    j["mtp_acceptance"] = m.mtp_acceptance;
+  }
+  return j.dump();
+}
+
+namespace {
+
+// JSON has no NaN: it is written as null.
+double number(const json& j, const char* key) { return j.contains(key) && j[key].is_number() ? j[key].get<double>() : 0; }
+
+StepMetrics from_json(const json& j) {
+  StepMetrics m;
+  m.step = j.at("step").get<std::int64_t>();
+  m.tokens = j.at("tokens").get<std::int64_t>();
+  m.total_tokens = j.at("total_tokens").get<std::int64_t>();
+  m.loss = number(j, "loss");
+  m.main = number(j, "main");
+  m.balance = number(j, "balance");
+  m.grad_norm = number(j, "grad_norm");
+  m.lr = number(j, "lr");
+  m.gamma = number(j, "gamma");
+  m.lambda = number(j, "lambda");
+  m.seconds = number(j, "seconds");
+  m.tokens_per_second = number(j, "tokens_per_second");
+  m.share_of_peak = number(j, "share_of_peak");
+  m.memory_gib = number(j, "memory_gib");
+  m.loads_LE = j.at("loads").get<std::vector<std::vector<std::int64_t>>>();
+  for (const json& v : j.at("mtp")) m.mtp.push_back(v.is_number() ? v.get<double>() : 0);
+  for (const json& v : j.at("max_violation")) m.max_violation.push_back(v.is_number() ? v.get<double>() : 0);
+  m.skipped = j.value("skipped", false);
+  m.validated = j.contains("heldout_bits_per_byte");
+  if (m.validated) {
+    m.heldout_bits_per_byte = number(j, "heldout_bits_per_byte");
+    m.heldout_loss = number(j, "heldout_loss");
+    m.heldout_max_violation = number(j, "heldout_max_violation");
+    for (const json& v : j.at("mtp_acceptance")) m.mtp_acceptance.push_back(v.is_number() ? v.get<double>() : 0);
+  }
+  return m;
+}
+
+}  // namespace
+
+std::vector<StepMetrics> read_metrics(const std::filesystem::path& path) {
+  const std::string text = read_file(path);
+  std::vector<StepMetrics> all;
+  std::size_t begin = 0;
+  for (std::size_t line = 1; begin < text.size(); ++line) {
+    const std::size_t end = text.find('\n', begin);
+    if (end == std::string::npos) break;  // a line still being written
+    try {
+      all.push_back(from_json(json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin), text.begin() + static_cast<std::ptrdiff_t>(end))));
+    } catch (const json::exception& e) {
+      fail("{}:{}: not a line of metrics: {}", path.string(), line, e.what());
+    }
+    begin = end + 1;
+  }
+  return all;
+}
+
+MetricsLog::MetricsLog(const std::filesystem::path& path, std::int64_t step) : path_(path) {
+  std::string kept;
+  if (fs::exists(path)) {
+    for (const StepMetrics& m : read_metrics(path)) {
+      if (m.step <= step) kept += to_json(m) + "\n";
+    }
+  }
+  write_file_atomically(path, kept);
+  fd_ = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (fd_ < 0) fail("cannot open {}: {}", path.string(), std::strerror(errno));
+}
+
+MetricsLog::~MetricsLog() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void MetricsLog::append(const StepMetrics& m) {
+  const std::string line = to_json(m) + "\n";
+  std::size_t done = 0;
+  while (done < line.size()) {
+    const ssize_t n = ::write(fd_, line.data() + done, line.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("cannot write {}: {}", path_.string(), std::strerror(errno));
+    done += static_cast<std::size_t>(n);
+  }
+}
+
+double peak_memory_gib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / (1 << 20);
+}
+
+}  // namespace hadal::train

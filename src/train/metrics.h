@@ -1,0 +1,47 @@
+// What a run writes down: a line of JSON a step.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace hadal::train {
+
+struct StepMetrics {
+  std::int64_t step = 0, tokens = 0, total_tokens = 0;
+  double loss = 0, main = 0, balance = 0, grad_norm = 0, lr = 0, gamma = 0, lambda = 0;
+  std::vector<double> mtp;
+  double seconds = 0, tokens_per_second = 0, share_of_peak = 0;
+  std::vector<double> max_violation;                // a layer each, of this step's batch
+  std::vector<std::vector<std::int64_t>> loads_LE;  // MoE layers, then MTP modules
+  double memory_gib = 0;                            // peak resident so far
+  bool skipped = false;                             // gradient not finite: parameters untouched
+  // Set when this step was followed by a validation.
+  bool validated = false;
+  double heldout_bits_per_byte = 0, heldout_loss = 0, heldout_max_violation = 0;
+  std::vector<double> mtp_acceptance;
+};
+
+std::string to_json(const StepMetrics& m);
+// Throws Error naming the file and line.
+std::vector<StepMetrics> read_metrics(const std::filesystem::path& path);
+
+// metrics.jsonl, appended line by line. Opening cuts it back to lines of steps <= `step`, so that a resumed run leaves no
+// step twice; a half-written last line goes, too.
+class MetricsLog {
+ public:
+  MetricsLog(const std::filesystem::path& path, std::int64_t step);
+  ~MetricsLog();
+  MetricsLog(const MetricsLog&) = delete;
+  MetricsLog& operator=(const MetricsLog&) = delete;
+  void append(const StepMetrics& m);
+
+ private:
+  std::filesystem::path path_;
+  int fd_ = -1;
+};
+
+double peak_memory_gib();
+
+}  // namespace hadal::train

@@ -1,0 +1,258 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/file.h"
+#include "model/load.h"
+#include "train/accumulate.h"
+#include "train/objective.h"
+#include "train/schedule.h"
+
+namespace hadal::train {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::int64_t share(double of_tokens, std::int64_t tokens) { return std::llround(of_tokens * static_cast<double>(tokens)); }
+
+struct Schedules {
+  LrSchedule lr;
+  StepSchedule gamma, lambda;
+};
+
+Schedules schedules_of(const Recipe& r) {
+  const std::int64_t all = r.train.tokens;
+  Schedules s;
+  s.lr.peak = r.lr.peak;
+  s.lr.final = r.lr.final;
+  s.lr.warmup = share(r.lr.warmup_share, all);
+  s.lr.stable = share(r.lr.stable_share, all);
+  const std::int64_t tail = r.lr.tail_from.empty() ? all : share(r.lr.tail_from.front(), all);
+  s.lr.decay = std::max<std::int64_t>(0, tail - s.lr.warmup - s.lr.stable);
+  for (std::size_t i = 0; i < r.lr.tail_from.size(); ++i) s.lr.tail.push_back({share(r.lr.tail_from[i], all), r.lr.tail_lr[i]});
+  s.gamma = {r.balance.gamma, {{share(r.balance.gamma_until, all), r.balance.gamma_final}}};
+  s.lambda = {r.mtp.lambda, {{share(r.mtp.lambda_until, all), r.mtp.lambda_final}}};
+  return s;
+}
+
+class Trainer {
+ public:
+  Trainer(const kernels::Context& cx, const TrainerInput& in)
+      : cx_(cx), in_(in), r_(in.recipe), model_(in.config, dtype_from_name(r_.model.dtype)), optimizer_(make_optimizer()), schedules_(schedules_of(r_)) {}
+
+  TrainerOutcome run();
+
+ private:
+  Optimizer make_optimizer();
+  bool resume();
+  StepMetrics step();
+  void backward(const std::vector<SourceRow>& rows, StepMetrics& m);
+  void apply(StepMetrics& m);
+  Evaluation validate(bool whole);
+  void note_validation(const Evaluation& e, StepMetrics& m);
+  void save();
+  bool stopped() const { return in_.stop != nullptr && in_.stop->load(); }
+  void say(const std::string& line) const {
+    if (in_.on_message) in_.on_message(line);
+  }
+
+  const kernels::Context& cx_;
+  const TrainerInput& in_;
+  const Recipe& r_;
+  model::CausalLm model_;
+  Optimizer optimizer_;
+  Schedules schedules_;
+  TrainerState state_;
+  double peak_ = 0;
+  std::int64_t saved_step_ = -1;
+};
+
+Optimizer Trainer::make_optimizer() {
+  if (r_.model.init_from.empty()) {
+    model::init_model(model_, static_cast<std::uint64_t>(r_.model.seed), r_.model.init_std);
+  } else {
+    model::load_weights(model_, r_.model.init_from);
+  }
+  const AdamWSettings settings{r_.optimizer.beta1, r_.optimizer.beta2, r_.optimizer.eps, r_.optimizer.weight_decay};
+  return Optimizer(model_, settings);
+}
+
+bool Trainer::resume() {
+  const std::vector<std::int64_t> steps = list_checkpoints(in_.run_dir);
+  if (steps.empty()) return false;
+  const fs::path dir = checkpoint_dir(in_.run_dir, steps.back());
+  state_ = load_checkpoint(dir, cx_, model_, optimizer_);
+  in_.rows->restore(state_.loader);
+  saved_step_ = state_.step;
+  const std::string isa(kernels::name_of(cx_.isa()));
+  if (state_.build != build_id() || state_.isa != isa) {
+    say(fmt::format("note: the checkpoint was written by {} on {}, this is {} on {}: bits are promised within one build and ISA", state_.build, state_.isa,
+                    build_id(), isa));
+  }
+  say(fmt::format("going on from {} (step {}, {} tokens)", dir.string(), state_.step, state_.tokens));
+  return true;
+}
+
+void Trainer::backward(const std::vector<SourceRow>& rows, StepMetrics& m) {
+  const std::int64_t micro = r_.train.micro_rows > 0 ? r_.train.micro_rows : r_.train.rows;
+  ObjectiveSettings s;
+  s.mtp_lambda = m.lambda;
+  s.balance_alpha = r_.balance.alpha;
+  s.global_tokens = r_.train.rows * r_.data.sequence_length;
+  s.global_rows = r_.train.rows;
+  s.recompute_blocks = r_.train.recompute;
+  GradientTree tree(optimizer_);
+  const bool whole = micro == r_.train.rows;
+  optimizer_.zero_grads();
+  for (std::int64_t first = 0; first < r_.train.rows; first += micro) {
+    TrainRows part;
+    for (std::int64_t i = first; i < first + micro; ++i) {
+      part.tokens.push_back(rows[static_cast<std::size_t>(i)].tokens);
+      if (r_.data.document_mask) part.documents.push_back(rows[static_cast<std::size_t>(i)].documents);
+    }
+    ObjectiveResult result;
+    {
+      autograd::Tape tape(cx_);
+      const Watch watch(tape, optimizer_);
+      result = run_objective(cx_, model_, part, s);
+    }
+    if (!whole) tree.take(cx_);
+    m.main += result.main;
+    m.balance += result.balance;
+    m.loss += result.total(s);
+    m.mtp.resize(result.mtp.size());
+    for (std::size_t k = 0; k < result.mtp.size(); ++k) m.mtp[k] += result.mtp[k];
+    m.loads_LE.resize(result.loads_LE.size());
+    for (std::size_t l = 0; l < result.loads_LE.size(); ++l) {
+      m.loads_LE[l].resize(result.loads_LE[l].size());
+      for (std::size_t e = 0; e < result.loads_LE[l].size(); ++e) m.loads_LE[l][e] += result.loads_LE[l][e];
+    }
+  }
+  if (!whole) tree.finish(cx_);
+}
+
+void Trainer::apply(StepMetrics& m) {
+  m.grad_norm = optimizer_.grad_norm(cx_);
+  for (const auto& loads : m.loads_LE) m.max_violation.push_back(max_violation(loads));
+  if (!std::isfinite(m.grad_norm) || !std::isfinite(m.loss)) {
+    m.skipped = true;
+    say(fmt::format("step {}: loss {} and gradient norm {}: not finite, the step is skipped", m.step, m.loss, m.grad_norm));
+    return;
+  }
+  const double clip = r_.optimizer.clip;
+  optimizer_.step(cx_, m.lr, clip > 0 ? std::min(1.0, clip / (m.grad_norm + 1e-6)) : 1.0, m.step);
+  const std::vector<Tensor> biases = model_.gate_biases();
+  for (std::size_t b = 0; b < biases.size(); ++b) update_gate_bias(biases[b], m.loads_LE[b], m.gamma);
+}
+
+StepMetrics Trainer::step() {
+  const Clock::time_point start = Clock::now();
+  const std::int64_t step_tokens = r_.train.rows * r_.data.sequence_length;
+  StepMetrics m;
+  m.step = state_.step + 1;
+  m.total_tokens = r_.train.tokens;
+  m.lr = schedules_.lr.at(state_.tokens, step_tokens);
+  m.gamma = schedules_.gamma.at(state_.tokens);
+  m.lambda = schedules_.lambda.at(state_.tokens);
+  std::vector<SourceRow> rows;
+  for (std::int64_t i = 0; i < r_.train.rows; ++i) rows.push_back(in_.rows->next());
+  backward(rows, m);
+  apply(m);
+  state_.step = m.step;
+  state_.tokens += step_tokens;
+  m.tokens = state_.tokens;
+  m.seconds = since(start);
+  state_.seconds += m.seconds;
+  m.tokens_per_second = static_cast<double>(step_tokens) / m.seconds;
+  m.share_of_peak = m.tokens_per_second * train_flops_per_token(in_.config, r_.data.sequence_length) / peak_;
+  m.memory_gib = peak_memory_gib();
+  return m;
+}
+
+Evaluation Trainer::validate(bool whole) {
+  auto rows = in_.heldout;
+  if (!whole && static_cast<std::int64_t>(rows.size()) > r_.validation.rows) rows.resize(static_cast<std::size_t>(r_.validation.rows));
+  return evaluate(cx_, model_, rows, in_.bytes_of, nullptr);
+}
+
+void Trainer::note_validation(const Evaluation& e, StepMetrics& m) {
+  m.validated = true;
+  m.heldout_bits_per_byte = e.bits_per_byte();
+  m.heldout_loss = e.loss();
+  m.heldout_max_violation = e.max_violation_mean();
+  for (std::size_t k = 0; k < e.drafts.size(); ++k) m.mtp_acceptance.push_back(e.acceptance(k));
+}
+
+void Trainer::save() {
+  if (saved_step_ == state_.step) return;
+  state_.loader = in_.rows->state();
+  state_.recipe = to_toml(r_);
+  state_.build = build_id();
+  state_.isa = kernels::name_of(cx_.isa());
+  save_checkpoint(in_.run_dir, model_, optimizer_, state_, r_.data.tokenizer, r_.checkpoint.keep);
+  saved_step_ = state_.step;
+}
+
+TrainerOutcome Trainer::run() {
+  TrainerOutcome outcome;
+  const bool resumed = resume();
+  peak_ = measure_gemm_peak(cx_, model_.act());
+  MetricsLog log(in_.run_dir / "metrics.jsonl", state_.step);
+  if (!resumed && !in_.heldout.empty()) outcome.before = validate(true);
+  while (state_.tokens < r_.train.tokens && !stopped()) {
+    StepMetrics m = step();
+    const bool last = state_.tokens >= r_.train.tokens;
+    if (!in_.heldout.empty() && (last || (r_.validation.every > 0 && m.step % r_.validation.every == 0))) {
+      const Evaluation e = validate(last);
+      note_validation(e, m);
+      if (last) outcome.after = e;
+      // Validations on the way read fewer rows than the last: only they are compared with each other.
+      if (!last && (state_.best_step < 0 || e.bits_per_byte() < state_.best_bits_per_byte)) {
+        state_.best_bits_per_byte = e.bits_per_byte();
+        state_.best_step = m.step;
+        save();
+      }
+    }
+    log.append(m);
+    if (in_.on_step) in_.on_step(m);
+    if (last || (r_.checkpoint.every > 0 && m.step % r_.checkpoint.every == 0)) save();
+  }
+  save();
+  outcome.finished = state_.tokens >= r_.train.tokens;
+  if (outcome.finished && outcome.after.tokens == 0 && !in_.heldout.empty()) outcome.after = validate(true);
+  outcome.step = state_.step;
+  outcome.tokens = state_.tokens;
+  outcome.seconds = state_.seconds;
+  return outcome;
+}
+
+// A run folder belongs to one recipe.
+void claim_folder(const TrainerInput& in) {
+  std::error_code error;
+  fs::create_directories(in.run_dir / "checkpoints", error);
+  if (error) fail("cannot make the run folder {}: {}", in.run_dir.string(), error.message());
+  const fs::path path = in.run_dir / "recipe.toml";
+  if (fs::exists(path)) {
+    const std::vector<std::string> changed = differences(load_recipe(path, {}), in.recipe);
+    if (!changed.empty()) {
+      std::string list;
+      for (const std::string& line : changed) list += (list.empty() ? "" : "; ") + line;
+      fail("{}: this run was started with another recipe ({}): use that one, or another --run folder", in.run_dir.string(), list);
+    }
+  }
+  write_file_atomically(path, to_toml(in.recipe));
+}
+
+}  // namespace
+
+TrainerOutcome train(const kernels::Context& cx, const TrainerInput& input) {
+  claim_folder(input);
+  return Trainer(cx, input).run();
+}
+
+}  // namespace hadal::train

@@ -1,0 +1,45 @@
+// The training loop: rows in, checkpoints, metrics and a report out. Resumes to the bit.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "train/checkpoint.h"
+#include "train/evaluate.h"
+#include "train/metrics.h"
+#include "train/recipe.h"
+#include "train/rows.h"
+
+namespace hadal::train {
+
+struct TrainerInput {
+  Recipe recipe;
+  std::filesystem::path run_dir;
+  model::Config config;  // vocab_size is that of the tokenizer
+  RowSource* rows = nullptr;
+  std::vector<std::vector<std::int32_t>> heldout;         // rows of T + 1 tokens; may be empty
+  std::function<std::int64_t(std::int32_t)> bytes_of;      // UTF-8 bytes of a token
+  const std::atomic<bool>* stop = nullptr;                 // set by a signal: save and return
+  std::function<void(const StepMetrics&)> on_step;         // progress
+  std::function<void(const std::string&)> on_message;      // one line for the user
+};
+
+struct TrainerOutcome {
+  bool finished = false;  // false: stopped by the signal
+  std::int64_t step = 0, tokens = 0;
+  double seconds = 0;
+  Evaluation before, after;  // of the held-out text; before only in a run from its start
+};
+
+// Starts the run, or goes on from its latest checkpoint. Throws Error if the recipe has changed (naming the keys), or for
+// what save_checkpoint and load_checkpoint throw.
+TrainerOutcome train(const kernels::Context& cx, const TrainerInput& input);
+
+// Best bf16 or f32 matmul rate of 1024³ and 2048³, FLOP/s: what share_of_peak is measured against.
+double measure_gemm_peak(const kernels::Context& cx, DType act);
+// FLOPs of a training token: 6 x active matmul parameters + 3 L H (d_qk + d_v) T (issue's definition).
+double train_flops_per_token(const model::Config& config, std::int64_t sequence_length);
+
+}  // namespace hadal::train
