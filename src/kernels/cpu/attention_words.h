@@ -104,12 +104,14 @@ inline F32x16 interleave(__m256i even, __m256i odd) {
   return {_mm512_castsi512_ps(_mm512_or_si512(low, high))};
 }
 inline F32x16 round_to_bf16(F32x16 x) { return widen(narrow(x)); }
+inline F32x16 interleave_rounded(F32x16 even, F32x16 odd) { return interleave(narrow(even), narrow(odd)); }
 inline __m256i load_bits(const bf16* p, i64 n) { return _mm256_maskz_loadu_epi16(first_lanes(static_cast<int>(n)), p); }
 
 #else
 
 inline F32x16 swap_pairs(F32x16 x) { return {_mm256_permute_ps(x.lo, 0xB1), _mm256_permute_ps(x.hi, 0xB1)}; }
 
+F32x16 interleave_rounded(F32x16 even, F32x16 odd);  // AVX-512 only: words are never pairs here
 inline F32x16 round_to_bf16(F32x16 x) { return {widen8(narrow8(x.lo)), widen8(narrow8(x.hi))}; }
 
 inline void transpose8(__m256 (&r)[8]) {
