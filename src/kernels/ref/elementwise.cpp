@@ -1,22 +1,18 @@
-// Reference elementwise kernels.
-#include <cstring>
+#include "kernels/ref/elementwise.h"
 
-#include "kernels/ref/scalar.h"
+#include <cstring>
 
 namespace hadal::kernels::ref {
 
 void swiglu(const Context&, const Swiglu& p) {
-  for (i64 i = 0; i < p.n; ++i) {
-    const float g = get(p.g, i, p.act);
-    put(p.h, i, p.act, g * sigmoid(g) * get(p.u, i, p.act));
-  }
+  for (i64 i = 0; i < p.n; ++i) put(p.h, i, p.act, swiglu_element(get(p.g, i, p.act), get(p.u, i, p.act)));
 }
 
 void swiglu_backward(const Context&, const SwigluBackward& p) {
   for (i64 i = 0; i < p.n; ++i) {
-    const float g = get(p.g, i, p.act), u = get(p.u, i, p.act), dh = get(p.dh, i, p.act), s = sigmoid(g);
-    put(p.dg, i, p.act, dh * u * (s * std::fma(g, 1.0f - s, 1.0f)));
-    put(p.du, i, p.act, dh * (g * s));
+    const auto d = swiglu_backward_element(get(p.g, i, p.act), get(p.u, i, p.act), get(p.dh, i, p.act));
+    put(p.dg, i, p.act, d.dg);
+    put(p.du, i, p.act, d.du);
   }
 }
 
@@ -29,6 +25,7 @@ void add(const Context&, const Add& p) {
 }
 
 void copy_block(const Context&, const CopyBlock& p) {
+  if (p.cols == 0) return;
   for (i64 r = 0; r < p.rows; ++r) {
     std::memcpy(static_cast<char*>(p.y) + r * p.ldy * p.element, static_cast<const char*>(p.x) + r * p.ldx * p.element,
                 static_cast<std::size_t>(p.cols * p.element));

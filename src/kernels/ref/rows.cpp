@@ -1,7 +1,7 @@
 // Reference kernels that move rows: dispatch to experts and back, embedding.
-#include <cstring>
+#include "kernels/ref/rows.h"
 
-#include "kernels/ref/scalar.h"
+#include <cstring>
 
 namespace hadal::kernels::ref {
 
@@ -14,44 +14,41 @@ void gather_rows(const Context&, const GatherRows& p) {
 }
 
 void gather_sum(const Context&, const GatherSum& p) {
+  std::vector<float> out(static_cast<std::size_t>(p.d));
   for (i64 t = 0; t < p.rows; ++t) {
-    for (i64 c = 0; c < p.d; ++c) {
-      float sum = 0;
-      for (i64 j = 0; j < p.top_k; ++j) {
-        const float y = get(p.y, static_cast<i64>(p.slot_row[t * p.top_k + j]) * p.d + c, p.act);
-        sum = std::fma(p.weights != nullptr ? p.weights[t * p.top_k + j] : 1.0f, y, sum);
-      }
-      if (p.shared != nullptr) sum += get(p.shared, t * p.d + c, p.act);
-      put(p.out, t * p.d + c, p.act, sum);
-    }
+    std::vector<std::vector<float>> y;
+    for (i64 j = 0; j < p.top_k; ++j) y.push_back(read_row(p.y, p.slot_row[t * p.top_k + j] * p.d, p.d, p.act));
+    std::vector<float> shared;
+    if (p.shared != nullptr) shared = read_row(p.shared, t * p.d, p.d, p.act);
+    gather_sum_row(p.d, y, p.weights != nullptr ? p.weights + t * p.top_k : nullptr,
+                   p.shared != nullptr ? shared.data() : nullptr, out.data());
+    write_row(p.out, t * p.d, out, p.act);
   }
 }
 
 void combine_backward(const Context&, const CombineBackward& p) {
+  std::vector<float> dy(static_cast<std::size_t>(p.d));
   for (i64 t = 0; t < p.rows; ++t) {
-    for (i64 j = 0; j < p.top_k; ++j) {
-      const i64 row = p.slot_row[t * p.top_k + j];
-      Sum16 inner;
-      for (i64 c = 0; c < p.d; ++c) {
-        const float d_out = get(p.d_out, t * p.d + c, p.act);
-        inner.add_product(c, get(p.y, row * p.d + c, p.act), d_out);
-        put(p.dy, row * p.d + c, p.act, p.weights[t * p.top_k + j] * d_out);
-      }
-      p.d_weights[t * p.top_k + j] = inner.total();
+    const std::vector<float> d_out = read_row(p.d_out, t * p.d, p.d, p.act);
+    for (i64 slot = t * p.top_k; slot < (t + 1) * p.top_k; ++slot) {
+      const i64 at = p.slot_row[slot] * p.d;
+      const std::vector<float> y = read_row(p.y, at, p.d, p.act);
+      p.d_weights[slot] = combine_backward_row(p.d, y.data(), p.weights[slot], d_out.data(), dy.data());
+      write_row(p.dy, at, dy, p.act);
     }
   }
 }
 
 void embedding(const Context&, const Embedding& p) {
   for (i64 r = 0; r < p.rows; ++r) {
-    for (i64 c = 0; c < p.d; ++c) put(p.y, r * p.d + c, p.y_dtype, get(p.table, static_cast<i64>(p.ids[r]) * p.d + c, p.table_dtype));
+    write_row(p.y, r * p.d, read_row(p.table, p.ids[r] * p.d, p.d, p.table_dtype), p.y_dtype);
   }
 }
 
 void embedding_backward(const Context&, const EmbeddingBackward& p) {
   for (i64 i = 0; i < p.rows; ++i) {
     const i64 r = p.order[i];
-    for (i64 c = 0; c < p.d; ++c) p.d_table[static_cast<i64>(p.ids[r]) * p.d + c] += get(p.dy, r * p.d + c, p.dy_dtype);
+    for (i64 c = 0; c < p.d; ++c) p.d_table[p.ids[r] * p.d + c] += get(p.dy, r * p.d + c, p.dy_dtype);
   }
 }
 

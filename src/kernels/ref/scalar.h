@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include "base/error.h"
 #include "kernels/kernels.h"
@@ -20,13 +21,24 @@ inline void put(void* p, i64 i, DType dtype, float v) {
   }
 }
 
+// Rows of storage as numbers that are computed with, and back with one rounding.
+inline std::vector<float> read_row(const void* p, i64 first, i64 n, DType dtype) {
+  std::vector<float> row(static_cast<std::size_t>(n));
+  for (i64 i = 0; i < n; ++i) row[static_cast<std::size_t>(i)] = get(p, first + i, dtype);
+  return row;
+}
+inline void write_row(void* p, i64 first, const std::vector<float>& row, DType dtype) {
+  for (const float v : row) put(p, first++, dtype, v);
+}
+
 // Sixteen partial sums, element c to partial c mod 16, then lanes 8, 4, 2, 1 apart.
-class Sum16 {
+template <class N>
+class PartialSums {
  public:
-  void add_product(i64 c, float a, float b) { lane_[c & 15] = std::fma(a, b, lane_[c & 15]); }
-  void add(i64 c, float a) { lane_[c & 15] += a; }
-  float total() const {
-    float t[16];
+  void add_product(i64 c, N a, N b) { lane_[c & 15] = std::fma(a, b, lane_[c & 15]); }
+  void add(i64 c, N a) { lane_[c & 15] += a; }
+  N total() const {
+    N t[16];
     for (int i = 0; i < 16; ++i) t[i] = lane_[i];
     for (int apart = 8; apart > 0; apart /= 2) {
       for (int i = 0; i < apart; ++i) t[i] += t[i + apart];
@@ -35,11 +47,12 @@ class Sum16 {
   }
 
  private:
-  float lane_[16] = {};
+  N lane_[16] = {};
 };
 
 // The same polynomial as cpu/vec.h, operation for operation.
 inline float exp(float x) {
+  if (std::isnan(x)) return x;
   if (x < -87.3f) return 0.0f;
   const float clamped = x > 88.0f ? 88.0f : x;
   const float n = std::nearbyint(clamped * 1.44269504f);
@@ -54,8 +67,12 @@ inline float exp(float x) {
   p = std::fma(p, r * r, r) + 1.0f;
   return std::ldexp(p, static_cast<int>(n));
 }
+inline double exp(double x) { return std::exp(x); }
 
-inline float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
+template <class N>
+N sigmoid(N x) {
+  return N(1) / (N(1) + exp(-x));
+}
 
 // The dot product contract (docs/numerics.md): a(i), b(i) give element i of each operand.
 template <class A, class B>
