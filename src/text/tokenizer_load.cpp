@@ -3,9 +3,8 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/file.h"
-#include "base/json.h"
 #include "text/byte_table.h"
+#include "text/file_json.h"
 #include "text/normalize.h"
 #include "text/special_tokens.h"
 #include "text/tokenizer_parts.h"
@@ -14,8 +13,7 @@ namespace hadal::text {
 
 namespace {
 
-// Not hadal::json: looking up a key of an ordered object is linear, too slow for a vocabulary.
-using Json = nlohmann::json;
+using Json = FileJson;
 
 std::string kind_of(const Json& value) {
   const auto type = value.is_object() ? value.find("type") : value.end();
@@ -27,7 +25,7 @@ class Loader {
   explicit Loader(const fs::path& path) : path_(path.string()) {}
 
   std::shared_ptr<Tokenizer::Parts> load() {
-    const Json file = parse();
+    const Json file = read_file_json(path_);
     if (!file.is_object()) broken("the file", "an object");
     read_model(member(file, "model", "the file"));
     read_added_tokens(file.value("added_tokens", Json::array()));
@@ -53,15 +51,6 @@ class Loader {
     const std::string kind = kind_of(value);
     fail("{}: {} {} is not supported; supported: {}", path_, part, kind.empty() ? value.dump().substr(0, 80) : kind,
          right);
-  }
-
-  Json parse() const {
-    const std::string text = read_file(path_);
-    try {
-      return Json::parse(text);
-    } catch (const Json::parse_error& e) {
-      fail("{} is not valid JSON: {} (byte {})", path_, e.what(), e.byte);
-    }
   }
 
   static Json optional(const Json& object, const char* key) {
@@ -111,6 +100,7 @@ class Loader {
   void read_vocabulary(const Json& vocab) {
     if (!vocab.is_object()) broken("model.vocab", "an object");
     byte_ids_.fill(-1);
+    model_ids_.reserve(vocab.size());
     for (const auto& [name, value] : vocab.items()) {
       const std::int32_t number = id(value, fmt::format("model.vocab[{}]", name));
       model_ids_.emplace(name, number);
@@ -327,6 +317,7 @@ class Loader {
     }
     parts_->raw = AddedTokenFinder(std::move(raw));
     parts_->normalized = AddedTokenFinder(std::move(normalized));
+    parts_->ids.reserve(parts_->tokens.size());
     for (const bool added : {true, false}) {
       for (std::size_t i = 0; i < parts_->tokens.size(); ++i) {
         const Token& token = parts_->tokens[i];
@@ -370,12 +361,7 @@ std::optional<std::int32_t> named_token(const Json& config, const char* key, std
 void read_config(const fs::path& path, Tokenizer::Parts& parts) {
   Json config = Json::object();
   if (fs::exists(path)) {
-    const std::string text = read_file(path);
-    try {
-      config = Json::parse(text);
-    } catch (const Json::parse_error& e) {
-      fail("{} is not valid JSON: {} (byte {})", path.string(), e.what(), e.byte);
-    }
+    config = read_file_json(path);
     if (!config.is_object()) fail("{}: the file must be an object", path.string());
   }
   parts.bos = named_token(config, "bos_token", kBosName, parts);
