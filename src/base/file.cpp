@@ -133,7 +133,7 @@ void fsync_folder(const fs::path& folder) {
 }
 
 void fault_point(std::string_view name) {
-  static const char* const wanted = std::getenv("HADAL_FAULT");
+  const char* const wanted = std::getenv("HADAL_FAULT");  // read each time: a test sets it in a forked child
   if (wanted == nullptr) return;
   static std::atomic<int> passed{0};
   const std::string_view spec(wanted);

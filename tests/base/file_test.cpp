@@ -1,0 +1,199 @@
+// Files: reading, maps, atomic writes, and what a killed writer leaves behind.
+#include "base/file.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <set>
+#include <string>
+
+#include "base/error.h"
+
+namespace hadal {
+namespace {
+
+// A folder of its own for each case, removed at the end.
+class FileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "hadal_file_XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override {
+    if (!folder_.empty()) fs::remove_all(folder_);
+  }
+  std::set<std::string> names() const {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_)) names.insert(entry.path().filename().string());
+    return names;
+  }
+  fs::path folder_;
+};
+
+template <class F>
+std::string error_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+std::string text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+TEST_F(FileTest, WritesAndReadsBytes) {
+  std::string content;
+  for (int i = 0; i < 200000; ++i) content += static_cast<char>(i * 31 >> 3);
+  write_file_atomically(folder_ / "a.bin", content);
+  EXPECT_EQ(read_file(folder_ / "a.bin"), content);
+  EXPECT_EQ(text_of(MappedFile(folder_ / "a.bin")), content);
+  EXPECT_EQ(names(), std::set<std::string>{"a.bin"});
+}
+
+TEST_F(FileTest, EmptyFile) {
+  write_file_atomically(folder_ / "empty", "");
+  EXPECT_EQ(read_file(folder_ / "empty"), "");
+  EXPECT_TRUE(MappedFile(folder_ / "empty").bytes().empty());
+}
+
+TEST_F(FileTest, AppendsInOrderAndReplacesOnlyAtCommit) {
+  const fs::path path = folder_ / "a.txt";
+  write_file_atomically(path, "old");
+  AtomicFile file(path);
+  file.append("one ");
+  file.append("two");
+  EXPECT_EQ(read_file(path), "old");
+  file.commit();
+  EXPECT_EQ(read_file(path), "one two");
+  EXPECT_EQ(names(), std::set<std::string>{"a.txt"});
+}
+
+TEST_F(FileTest, WithoutCommitNothingIsLeft) {
+  write_file_atomically(folder_ / "a.txt", "old");
+  {
+    AtomicFile file(folder_ / "a.txt");
+    file.append("new");
+  }
+  EXPECT_EQ(read_file(folder_ / "a.txt"), "old");
+  EXPECT_EQ(names(), std::set<std::string>{"a.txt"});
+}
+
+TEST_F(FileTest, RelativePathInTheWorkingFolder) {
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_);
+  write_file_atomically("plain.txt", "x");
+  fs::current_path(before);
+  EXPECT_EQ(read_file(folder_ / "plain.txt"), "x");
+}
+
+TEST_F(FileTest, MapOutlivesTheFilesReplacement) {
+  write_file_atomically(folder_ / "a.txt", "first");
+  const MappedFile map(folder_ / "a.txt");
+  write_file_atomically(folder_ / "a.txt", "second, and longer");
+  EXPECT_EQ(text_of(map), "first");
+  EXPECT_EQ(read_file(folder_ / "a.txt"), "second, and longer");
+}
+
+TEST_F(FileTest, ErrorsNameThePathAndTheReason) {
+  const std::string missing = (folder_ / "missing").string();
+  EXPECT_EQ(error_of([&] { read_file(missing); }), "cannot open " + missing + ": No such file or directory");
+  EXPECT_EQ(error_of([&] { MappedFile map(missing); }), "cannot open " + missing + ": No such file or directory");
+  EXPECT_EQ(error_of([&] { read_file(folder_); }), "cannot read " + folder_.string() + ": it is a folder, not a file");
+  EXPECT_EQ(error_of([&] { MappedFile map(folder_); }),
+            "cannot read " + folder_.string() + ": it is a folder, not a file");
+  const std::string inside = error_of([&] { write_file_atomically(folder_ / "no" / "a.txt", "x"); });
+  EXPECT_TRUE(inside.starts_with("cannot create " + (folder_ / "no" / "a.txt").string())) << inside;
+  EXPECT_TRUE(inside.ends_with(": No such file or directory")) << inside;
+  EXPECT_EQ(error_of([&] { fsync_folder(missing); }), "cannot open " + missing + ": No such file or directory");
+}
+
+TEST_F(FileTest, FailedRenameLeavesNoTemporary) {
+  fs::create_directories(folder_ / "a" / "b");
+  const std::string said = error_of([&] { write_file_atomically(folder_ / "a", "x"); });
+  EXPECT_TRUE(said.starts_with("cannot rename to " + (folder_ / "a").string() + ": ")) << said;
+  EXPECT_EQ(names(), std::set<std::string>{"a"});
+}
+
+// Runs `f` in a child. Returns the signal that ended it, 0 after a normal exit, -1 after an error.
+template <class F>
+int signal_of_child(F&& f) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    int status = 0;
+    try {
+      f();
+    } catch (...) {
+      status = 1;
+    }
+    ::_exit(status);
+  }
+  int status = 0;
+  if (child < 0 || ::waitpid(child, &status, 0) != child) return -1;
+  if (WIFSIGNALED(status)) return WTERMSIG(status);
+  return WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+template <class F>
+int signal_of_fault(const char* fault, F&& f) {
+  return signal_of_child([&] {
+    ::setenv("HADAL_FAULT", fault, 1);
+    f();
+  });
+}
+
+// A file-size limit stands in for a full disk.
+TEST_F(FileTest, FailedWriteKeepsTheOldFileAndLeavesNoTemporary) {
+  const fs::path path = folder_ / "a.txt";
+  write_file_atomically(path, "old");
+  const int status = signal_of_child([&] {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{1000, 1000};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    const std::string said = error_of([&] { write_file_atomically(path, std::string(5000, 'x')); });
+    if (!said.starts_with("cannot write " + path.string()) || !said.ends_with(": File too large")) fail("{}", said);
+  });
+  EXPECT_EQ(status, 0) << "the child saw another error than the one expected";
+  EXPECT_EQ(read_file(path), "old");
+  EXPECT_EQ(names(), std::set<std::string>{"a.txt"});
+}
+
+TEST_F(FileTest, KilledAtAnyPointLeavesTheOldFileWhole) {
+  const fs::path path = folder_ / "a.txt";
+  for (const char* fault : {"write", "write:1", "write:2", "fsync:1", "rename:1"}) {
+    write_file_atomically(path, "old");
+    EXPECT_EQ(signal_of_fault(fault,
+                              [&] {
+                                AtomicFile file(path);
+                                file.append("new ");
+                                file.append("text");
+                                file.commit();
+                              }),
+              SIGKILL)
+        << fault;
+    EXPECT_EQ(read_file(path), "old") << fault;
+  }
+}
+
+TEST_F(FileTest, FaultCountsOnlyItsOwnPoint) {
+  const fs::path path = folder_ / "a.txt";
+  const auto write_two = [&] {
+    write_file_atomically(path, "first");
+    write_file_atomically(path, "second");
+  };
+  EXPECT_EQ(signal_of_fault("rename:3", write_two), 0) << "a point that is never reached";
+  EXPECT_EQ(read_file(path), "second");
+  EXPECT_EQ(signal_of_fault("somewhere:1", write_two), 0) << "a point of another name";
+  EXPECT_EQ(signal_of_fault("rename:2", write_two), SIGKILL);
+  EXPECT_EQ(read_file(path), "first") << "killed before the second rename";
+}
+
+}  // namespace
+}  // namespace hadal
