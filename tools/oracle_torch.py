@@ -7,7 +7,7 @@ says so and this file patches it.
 
 import json
 import re
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,23 @@ from safetensors import safe_open
 from torch.overrides import TorchFunctionMode
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.modeling_layers import MtpModel
+from transformers.utils import logging
 
+logging.set_verbosity_error()  # drawn RoPE scalings make it warn at every load
+logging.disable_progress_bar()
 FAMILIES = ("deepseek_v3", "deepseek_v2", "qwen2", "llama")
 
 
-class InDouble(TorchFunctionMode):
+class OddSizes(TorchFunctionMode):
+    """Lets transformers' V2 RoPE take odd sizes: view_as_complex refuses the strides of a slice of an odd-sized row."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.view_as_complex:
+            args = [args[0].contiguous()]
+        return func(*args, **(kwargs or {}))
+
+
+class InDouble(OddSizes):
     """Every explicit float32 in the code that runs under it means float64."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -28,7 +40,7 @@ class InDouble(TorchFunctionMode):
             func = torch.Tensor.double
         args = [torch.float64 if a is torch.float32 else a for a in args]
         kwargs = {k: torch.float64 if v is torch.float32 else v for k, v in (kwargs or {}).items()}
-        return func(*args, **kwargs)
+        return super().__torch_function__(func, types, args, kwargs)
 
 
 @contextmanager
@@ -97,8 +109,17 @@ def read_tensors(folder):
     return tensors
 
 
+def respect_moe_layer_freq(model, raw):
+    """transformers makes every layer from first_k_dense_replace on an MoE layer (SPEC 4.3: idx % freq == 0 too)."""
+    for i, layer in enumerate(model.model.layers):
+        if hasattr(layer.mlp, "experts") and i % raw.get("moe_layer_freq", 1):
+            layer.mlp = type(layer.mlp.shared_experts)(model.config)
+
+
 class Model:
-    def __init__(self, folder, dtype=torch.float64):
+    """tensors: name -> tensor instead of those in the folder; None for an empty model (shapes only)."""
+
+    def __init__(self, folder, dtype=torch.float64, tensors="folder"):
         raw = json.loads((Path(folder) / "config.json").read_text())
         if raw["model_type"] not in FAMILIES:
             raise SystemExit(f"{folder}: model_type {raw['model_type']!r}, expected one of {', '.join(FAMILIES)}")
@@ -106,13 +127,14 @@ class Model:
             raise SystemExit(f"{folder}: quantised weights have no gradients; dequantise first")
         self.raw, self.dtype = raw, dtype
         self.config = AutoConfig.from_pretrained(folder)
-        self.mode = InDouble if dtype == torch.float64 else nullcontext
+        self.mode = InDouble if dtype == torch.float64 else OddSizes
         self.depth = raw.get("num_nextn_predict_layers") or 0 if raw["model_type"] == "deepseek_v3" else 0
         self.layers = raw["num_hidden_layers"]
         self.forced = None  # layer -> ids (N, k)
         self.routing = {}  # layer -> Routing of the last forward
         self._build()
-        self._load(read_tensors(folder))
+        if tensors is not None:
+            self._load(read_tensors(folder) if tensors == "folder" else dict(tensors))
         if dtype != torch.float64:
             self._lower(dtype)
         self._watch_gates()
@@ -122,18 +144,12 @@ class Model:
         build = torch.float64 if self.dtype == torch.float64 else torch.float32
         with default_dtype(build), self.mode():
             self.main = AutoModelForCausalLM.from_config(self.config, dtype=build, attn_implementation="eager")
-            self._respect_moe_layer_freq()
+            respect_moe_layer_freq(self.main, self.raw)
             self.mtp = MtpModel(self.main, self.depth) if self.depth else None
         for part in filter(None, (self.main, self.mtp)):
             part.config._attn_implementation = "eager"
             part.config._experts_implementation = "eager"
             part.train()
-
-    def _respect_moe_layer_freq(self):
-        """transformers makes every layer from first_k_dense_replace on an MoE layer (SPEC 4.3: idx % freq == 0 too)."""
-        for i, layer in enumerate(self.main.model.layers):
-            if hasattr(layer.mlp, "experts") and i % self.raw.get("moe_layer_freq", 1):
-                layer.mlp = type(layer.mlp.shared_experts)(self.config)
 
     def entries(self):
         """Every tensor of the checkpoint once (tied and shared ones under the main model's name)."""
@@ -235,6 +251,7 @@ class Model:
     # ---- running
     def forward(self, inputs, mask=None):
         """(logits, hidden after the final norm). inputs (B, T); mask: additive (1, 1, T, T) or None (causal)."""
+        self.routing = {}
         with self.mode():
             hidden = self.main.model(input_ids=inputs, attention_mask=mask, use_cache=False).last_hidden_state
             return self.main.lm_head(hidden), hidden

@@ -15,7 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from oracle_torch import Model
+from oracle_torch import Model, read_tensors
 
 LAMBDA, ALPHA, GAMMA = 0.3, 0.01, 1e-3
 LR, BETA1, BETA2, EPS, DECAY = 1e-3, 0.9, 0.95, 1e-8, 0.1
@@ -56,7 +56,6 @@ def objective(model, tokens):
     """tokens (B, T + 1) -> (losses, logits, MTP logits); routing is left in model.routing."""
     inputs, targets = tokens[:, :-1], tokens[:, 1:]
     count = targets.numel()
-    model.routing = {}
     logits, hidden = model.forward(inputs)
     mtp = model.forward_mtp(inputs, hidden)
     losses = {"loss.main": cross_entropy_sum(logits, targets) / count}
@@ -89,7 +88,7 @@ def attach_traces(model, out):
     return handles
 
 
-def first_pass(model, tokens, gradients=True):
+def first_pass(model, tokens):
     """Everything that one forward and backward of `tokens` gives."""
     out, batch = {"tokens": tokens}, len(tokens)
     model.zero_grad()
@@ -111,10 +110,9 @@ def first_pass(model, tokens, gradients=True):
             out[f"trace.layer.{number}.gate_weights"] = routing.weights.detach().view(batch, -1, k)[0]
     if loads:
         out["loads"] = torch.stack(loads)
-    if gradients:
-        with model.mode():
-            losses["loss.total"].backward()
-        out.update({f"grad.{name}": grad for name, grad in model.gradients().items()})
+    with model.mode():
+        losses["loss.total"].backward()
+    out.update({f"grad.{name}": grad for name, grad in model.gradients().items()})
     return out
 
 
@@ -129,14 +127,15 @@ def packed_pass(model, row, document):
 
 
 def greedy_pass(model, prompt, count):
-    """Plain greedy text without a cache. Returns the tensors and the nearest runner-up's distance."""
-    text, nearest = prompt, float("inf")
+    """Plain greedy text without a cache. Returns the tensors, the nearest runner-up's distance, the least routing margin."""
+    text, nearest, margin = prompt, float("inf"), float("inf")
     with torch.no_grad():
         for _ in range(count):
             best = model.forward(text)[0][0, -1].topk(2)
             nearest = min(nearest, (best.values[0] - best.values[1]).item())
+            margin = min(margin, model.worst_margin())
             text = torch.cat([text, best.indices[:1][None]], 1)
-    return {"greedy.prompt": prompt, "greedy.continuation": text[:, prompt.shape[1] :].clone()}, nearest
+    return {"greedy.prompt": prompt, "greedy.continuation": text[:, prompt.shape[1] :].clone()}, nearest, margin
 
 
 FINAL = r"norm\.weight|kv_b_proj|bias$|mlp\.gate\.|eh_proj|embed_tokens|lm_head"
@@ -198,13 +197,36 @@ def relative_error(a, b):
     return (a - b).norm().item() / (norm if norm > 0 else 1.0)
 
 
-def bf16_errors(folder, exact, tokens):
-    """How far PyTorch in bf16 is from the float64 values, its routing forced from theirs."""
-    model = Model(folder, torch.bfloat16)
-    model.forced = {int(n.split(".")[2]): t.flatten(0, 1) for n, t in exact.items() if n.startswith("routing.")}
-    rough = first_pass(model, tokens)
-    compared = [n for n in exact if re.match(r"logits|mtp_logits|loss\.|grad\.", n)]
-    return {f"bf16_error.{n}": torch.tensor(relative_error(rough[n], exact[n]), dtype=torch.float64) for n in compared}
+def neighbour(tensors, number):
+    """The same model with every weight moved by up to half a bf16 step: other roundings, nothing else."""
+    rng = torch.Generator().manual_seed(number)
+    moved = {}
+    for name, t in sorted(tensors.items()):
+        step = (torch.rand(t.shape, generator=rng) - 0.5) * 2.0**-8
+        moved[name] = t if name.endswith("e_score_correction_bias") else t.float() * (1 + step)
+    return moved
+
+
+def bf16_errors(folder, exact, tokens, neighbours=0):
+    """How far PyTorch in bf16 is from the float64 values, its routing forced from theirs.
+
+    One model is a single throw of the dice for what few tokens reach (an expert with one token, a loss). With
+    neighbours, the largest error among the model and so many neighbours, each against its own float64 values.
+    """
+    forced = {int(n.split(".")[2]): t.flatten(0, 1) for n, t in exact.items() if n.startswith("routing.")}
+    kinds = ("logits", "mtp_logits", "loss", "grad", "trace")
+    compared = [n for n, t in exact.items() if n.split(".")[0] in kinds and t.is_floating_point()]
+    tensors, worst = read_tensors(folder), dict.fromkeys(compared, 0.0)
+    for number in range(neighbours + 1):
+        weights = neighbour(tensors, number) if number else tensors
+        rough = Model(folder, torch.bfloat16, weights)
+        truth = Model(folder, torch.float64, weights)
+        rough.forced = truth.forced = forced
+        wanted = without_rounding(first_pass(truth, tokens)) if number else exact
+        found = first_pass(rough, tokens)
+        for n in compared:
+            worst[n] = max(worst[n], relative_error(found[n], wanted[n]))
+    return {f"bf16_error.{n}": torch.tensor(e, dtype=torch.float64) for n, e in worst.items()}
 
 
 def stored(name, tensor):
@@ -215,25 +237,32 @@ def stored(name, tensor):
     return tensor.contiguous().clone()
 
 
-def make(folder, inputs, clip=1.0, bf16=False, gradients=True):
+def without_rounding(out):
+    """A gradient that is zero but for float64's own rounding (one slot has no attention to learn) becomes zero."""
+    grads = {n: t for n, t in out.items() if n.startswith("grad.")}
+    whole = torch.stack([t.norm() for t in grads.values()]).norm()
+    return out | {n: torch.zeros_like(t) for n, t in grads.items() if t.norm() < 1e-13 * whole}
+
+
+def make(folder, inputs, clip=1.0, bf16=False, neighbours=0, dtype=torch.float64):
     """inputs: tokens and, as wanted, packed.document, greedy.prompt + greedy.count, steps.tokens, long.tokens.
 
     Returns (tensors, facts); facts has the least routing margin of each section and the nearest greedy runner-up.
     """
-    model = Model(folder)
+    model = Model(folder, dtype)
     tokens, facts = inputs["tokens"], {}
-    out = first_pass(model, tokens, gradients)
+    out = without_rounding(first_pass(model, tokens))
     facts["margin"] = model.worst_margin()
     if "packed.document" in inputs:
         out.update(packed_pass(model, tokens[0], inputs["packed.document"]))
-        facts["packed_margin"] = min(r.margin for r in model.routing.values()) if model.routing else float("inf")
+        facts["packed_margin"] = model.worst_margin()
     if "greedy.prompt" in inputs:
-        found, facts["greedy"] = greedy_pass(model, inputs["greedy.prompt"], inputs["greedy.count"])
+        found, facts["greedy"], facts["greedy_margin"] = greedy_pass(model, inputs["greedy.prompt"], inputs["greedy.count"])
         out.update(found)
     if "long.tokens" in inputs:
         out.update(long_pass(model, inputs["long.tokens"]))
     if bf16:
-        out.update(bf16_errors(folder, out, tokens))
+        out.update(bf16_errors(folder, out, tokens, neighbours))
     if "steps.tokens" in inputs:
         found, facts["steps_margin"] = steps_pass(model, inputs["steps.tokens"], clip)
         out.update(found)
@@ -301,13 +330,14 @@ def main():
     parser.add_argument("--long", type=int, default=0)
     parser.add_argument("--clip", default="1.0")
     parser.add_argument("--dtype", choices=("float64", "bfloat16"), default="float64")
+    parser.add_argument("--neighbours", type=int, default=0, help="bf16 errors: the largest of so many models more")
     args = parser.parse_args()
     if args.compare and not args.like:
         parser.error("--compare needs --like FILE")
     torch.set_num_threads(1)
     vocab = Model(args.model).raw["vocab_size"]
     inputs, clip = inputs_like(args.like) if args.like else inputs_drawn(vocab, args)
-    tensors, facts = make(args.model, inputs, float(clip), args.dtype == "bfloat16")
+    tensors, facts = make(args.model, inputs, float(clip), args.dtype == "bfloat16", args.neighbours)
     print(f"{args.model}: {len(tensors)} tensors, " + ", ".join(f"{k} {v:.1e}" for k, v in facts.items()))
     if args.out:
         save_file(tensors, args.out, metadata(clip))
