@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "kernels/cpu/vec.h"
@@ -104,14 +105,31 @@ inline F32x16 interleave(__m256i even, __m256i odd) {
   return {_mm512_castsi512_ps(_mm512_or_si512(low, high))};
 }
 inline F32x16 round_to_bf16(F32x16 x) { return widen(narrow(x)); }
-inline F32x16 interleave_rounded(F32x16 even, F32x16 odd) { return interleave(narrow(even), narrow(odd)); }
+#ifdef __AVX512BF16__
+// Rounded by the instruction that flushes subnormals, as the product does that reads them. 32 values in a row; and the
+// pairs that two rows make.
+inline F32x16 round_pairs(F32x16 low, F32x16 high) {
+  return {std::bit_cast<__m512>(_mm512_cvtne2ps_pbh(high.v, low.v))};
+}
+inline F32x16 interleave_rounded(F32x16 even, F32x16 odd) {
+  alignas(64) static constexpr std::uint16_t kOrder[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                           21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                           11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512i both = std::bit_cast<__m512i>(_mm512_cvtne2ps_pbh(odd.v, even.v));
+  return {_mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_load_si512(kOrder), both))};
+}
+#else
+F32x16 round_pairs(F32x16 low, F32x16 high);  // only where pairs are words
+F32x16 interleave_rounded(F32x16 even, F32x16 odd);
+#endif
 inline __m256i load_bits(const bf16* p, i64 n) { return _mm256_maskz_loadu_epi16(first_lanes(static_cast<int>(n)), p); }
 
 #else
 
 inline F32x16 swap_pairs(F32x16 x) { return {_mm256_permute_ps(x.lo, 0xB1), _mm256_permute_ps(x.hi, 0xB1)}; }
 
-F32x16 interleave_rounded(F32x16 even, F32x16 odd);  // AVX-512 only: words are never pairs here
+F32x16 round_pairs(F32x16 low, F32x16 high);  // only where pairs are words
+F32x16 interleave_rounded(F32x16 even, F32x16 odd);
 inline F32x16 round_to_bf16(F32x16 x) { return {widen8(narrow8(x.lo)), widen8(narrow8(x.hi))}; }
 
 inline void transpose8(__m256 (&r)[8]) {
@@ -176,7 +194,7 @@ template <class T>
 void store_row_words(float* to, const F32x16 (&x)[4]) {
   for (int v = 0; v < 4; ++v) {
     if constexpr (pair_words<T>) {
-      store(reinterpret_cast<bf16*>(to) + v * kLanes, x[v]);
+      if (v % 2 == 0) store(to + v / 2 * kLanes, round_pairs(x[v], x[v + 1]));
     } else {
       store(to + v * kLanes, is_bf16<T> ? swap_pairs(round_to_bf16(x[v])) : x[v]);
     }
