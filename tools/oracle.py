@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import torch
@@ -79,7 +80,11 @@ def check_model(args, number, tally):
 def check_models(args, tally):
     end, number = time.monotonic() + args.seconds * SHARE["models"], args.first
     while number < args.first + args.count if args.count else time.monotonic() < end:
-        check_model(args, number, tally)
+        try:
+            check_model(args, number, tally)
+        except Exception:
+            traceback.print_exc()
+            tally.failed.append(f"model {args.seed}.{number}: the oracle itself stopped, see the traceback above")
         number += 1
 
 
@@ -107,7 +112,7 @@ def main():
     parser.add_argument("--configs", type=int, default=100, help="configurations whose parameters are counted")
     parser.add_argument("--bf16", type=int, default=4, help="every so many models also in bf16; 0: none")
     parser.add_argument("--export", type=int, default=3, help="every so many models also exported; 0: none")
-    parser.add_argument("--keep", default="oracle-failures", help="where folders of failed models go")
+    parser.add_argument("--keep", help="where folders of failed models go (oracle-failures beside the program)")
     parser.add_argument("--only", default=",".join(PARTS), help="comma-separated parts: " + ", ".join(PARTS))
     args = parser.parse_args()
     parts = args.only.split(",")
@@ -116,6 +121,7 @@ def main():
     args.hadal = str(Path(args.hadal).resolve())
     if not os.access(args.hadal, os.X_OK):
         sys.exit(f"oracle: {args.hadal} is not a program; build it first")
+    args.keep = args.keep or str(Path(args.hadal).with_name("oracle-failures"))
     torch.set_num_threads(1)
     print(f"oracle: seed {args.seed}", flush=True)
     tally, start = Tally(), time.monotonic()
