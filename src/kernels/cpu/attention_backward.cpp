@@ -19,6 +19,11 @@ constexpr i64 kDiagonalRows = 16;  // step in which the triangle of a diagonal t
 constexpr i64 kRowsOfSum = 64;     // rows of one task of the sum over heads
 constexpr std::size_t kSharedBytes = std::size_t{64} << 20;
 
+// Rows of a sequence. (A type of this file: a std:: template over a plain type would be shared by the ISAs' copies.)
+struct Span {
+  i64 begin, rows;
+};
+
 struct BackwardPlan {
   const AttentionBackward& p;
   i64 group = p.heads / p.kv_heads;
@@ -193,16 +198,17 @@ class BackwardHead {
       const bool exists = m + r < rows;
       const F32x16 scale = set1(p_.scale), lse = set1(exists ? p_.lse[query(row)] : 0.0f);
       const F32x16 delta = set1(exists ? delta_[row] : 0.0f);
-      const F32x16 seen = set1(!exists    ? 0.0f
-                               : diagonal ? static_cast<float>(m + r + 1)
-                                          : static_cast<float>(kKeyTile));
       const i64 at = (m + r) * kKeyTile;
       for (int v = 0; v < 4; ++v) {
-        const F32x16 x = exp(load(s_ + at + v * kLanes) * scale - lse);
-        const F32x16 y = (x * (load(dp_ + at + v * kLanes) - delta)) * scale;
-        const F32x16 key = lane_numbers(v * kLanes);
-        prob[r][v] = select_less(key, seen, x, zero());
-        ds[r][v] = select_less(key, seen, y, zero());
+        prob[r][v] = exp(load(s_ + at + v * kLanes) * scale - lse);
+        ds[r][v] = (prob[r][v] * (load(dp_ + at + v * kLanes) - delta)) * scale;
+      }
+      if (diagonal || !exists) {
+        const F32x16 seen = set1(exists ? static_cast<float>(m + r + 1) : 0.0f);
+        for (int v = 0; v < 4; ++v) {
+          prob[r][v] = select_less(lane_numbers(v * kLanes), seen, prob[r][v], zero());
+          ds[r][v] = select_less(lane_numbers(v * kLanes), seen, ds[r][v], zero());
+        }
       }
       store_row_words<T>(ds_rows_ + at, ds[r]);
     }
@@ -270,11 +276,12 @@ void sum_heads(const BackwardPlan& plan, i64 first_head, i64 heads, i64 row, i64
 template <class T>
 void run_backward(const Context& cx, const AttentionBackward& p) {
   BackwardPlan plan{p};
-  std::vector<i64> order(static_cast<std::size_t>(p.sequence_count));  // the longest first
-  for (std::size_t s = 0; s < order.size(); ++s) order[s] = static_cast<i64>(s);
-  const auto length = [&](i64 s) { return p.sequence_starts[s + 1] - p.sequence_starts[s]; };
-  std::stable_sort(order.begin(), order.end(), [&](i64 a, i64 b) { return length(a) > length(b); });
-  plan.longest = order.empty() ? 0 : length(order[0]);
+  std::vector<Span> order;  // the longest first
+  for (i64 s = 0; s < p.sequence_count; ++s) {
+    order.push_back({p.sequence_starts[s], p.sequence_starts[s + 1] - p.sequence_starts[s]});
+  }
+  std::stable_sort(order.begin(), order.end(), [](const Span& a, const Span& b) { return a.rows > b.rows; });
+  plan.longest = order.empty() ? 0 : order[0].rows;
   const i64 head_bytes = p.rows * plan.total_width() * static_cast<i64>(sizeof(float));
   const i64 fit = head_bytes == 0 ? p.heads : static_cast<i64>(kSharedBytes) / head_bytes;
   const i64 busy = (4 * cx.pool().size() + p.sequence_count - 1) / std::max<i64>(1, p.sequence_count);
@@ -288,8 +295,8 @@ void run_backward(const Context& cx, const AttentionBackward& p) {
       Carver measure(nullptr);
       BackwardHead<T>(plan, measure);
       Carver from(cx.scratch().worker(worker, measure.used()));
-      const i64 s = order[static_cast<std::size_t>(i / heads)];
-      BackwardHead<T>(plan, from).run(p.sequence_starts[s], length(s), first + i % heads, i % heads);
+      const Span& s = order[static_cast<std::size_t>(i / heads)];
+      BackwardHead<T>(plan, from).run(s.begin, s.rows, first + i % heads, i % heads);
     });
     if (plan.total_width() == 0) continue;
     cx.pool().run((p.rows + kRowsOfSum - 1) / kRowsOfSum, [&](i64 i, int) {
