@@ -1,72 +1,90 @@
-// Elementwise kernels over flat arrays.
+// SwiGLU, casts, sums, copies: memory-bound loops; ref/elementwise.h is the definition.
 #include <cstring>
 
-#include "kernels/cpu/rows.h"
+#include "kernels/cpu/lanes.h"
+#include "kernels/declare.h"
+#include "kernels/kernels.h"
 
 namespace hadal::kernels::HADAL_ISA_NS {
 
+HADAL_KERNELS(HADAL_DECLARE)
+
 namespace {
 
-constexpr i64 kBlock = 16384;
-
+// body(i, lanes) over n elements in one parallel region.
 template <class F>
-void over_elements(const Context& cx, i64 n, F&& f) {
-  over_blocks(cx, n, kBlock, [&](i64 first, i64 last) { over_columns(last - first, [&](i64 c, int count) { f(first + c, count); }); });
+void for_elements(const Context& cx, i64 n, F&& body) {
+  run_blocks(cx, n, 1, [&](i64 begin, i64 end, int) {
+    for_lanes(end - begin, [&](i64 i, auto lanes) { body(begin + i, lanes); });
+  });
 }
 
 }  // namespace
 
 void swiglu(const Context& cx, const Swiglu& p) {
-  with_type(p.act, [&]<class T>(T*) {
-    const T *gs = static_cast<const T*>(p.g), *us = static_cast<const T*>(p.u);
+  with_type(p.act, [&](auto type) {
+    using T = decltype(type);
+    const T *g = static_cast<const T*>(p.g), *u = static_cast<const T*>(p.u);
     T* h = static_cast<T*>(p.h);
-    over_elements(cx, p.n, [&](i64 i, int n) {
-      const F32x16 g = get(gs + i, n);
-      put(h + i, g * sigmoid(g) * get(us + i, n), n);
+    for_elements(cx, p.n, [&](i64 i, auto lanes) {
+      const F32x16 x = load(g + i, lanes);
+      store(h + i, x * sigmoid(x) * load(u + i, lanes), lanes);
     });
   });
 }
 
 void swiglu_backward(const Context& cx, const SwigluBackward& p) {
-  with_type(p.act, [&]<class T>(T*) {
-    const T *gs = static_cast<const T*>(p.g), *us = static_cast<const T*>(p.u), *dhs = static_cast<const T*>(p.dh);
+  with_type(p.act, [&](auto type) {
+    using T = decltype(type);
+    const T *g = static_cast<const T*>(p.g), *u = static_cast<const T*>(p.u), *dh = static_cast<const T*>(p.dh);
     T *dg = static_cast<T*>(p.dg), *du = static_cast<T*>(p.du);
-    const F32x16 one = set1(1.0f);
-    over_elements(cx, p.n, [&](i64 i, int n) {
-      const F32x16 g = get(gs + i, n), u = get(us + i, n), dh = get(dhs + i, n), s = sigmoid(g);
-      put(dg + i, dh * u * (s * fma(g, one - s, one)), n);
-      put(du + i, dh * (g * s), n);
+    for_elements(cx, p.n, [&](i64 i, auto lanes) {
+      const F32x16 x = load(g + i, lanes), d = load(dh + i, lanes), s = sigmoid(x), one = set1(1.0f);
+      const F32x16 dx = d * load(u + i, lanes) * (s * fma(x, one - s, one));
+      store(du + i, d * (x * s), lanes);
+      store(dg + i, dx, lanes);
     });
   });
 }
 
 void cast(const Context& cx, const Cast& p) {
-  with_type(p.x_dtype, [&]<class X>(X*) {
-    with_type(p.y_dtype, [&]<class Y>(Y*) {
-      const X* x = static_cast<const X*>(p.x);
-      Y* y = static_cast<Y*>(p.y);
-      over_elements(cx, p.n, [&](i64 i, int n) { put(y + i, get(x + i, n), n); });
+  with_type(p.x_dtype, [&](auto x_type) {
+    with_type(p.y_dtype, [&](auto y_type) {
+      const auto* x = static_cast<const decltype(x_type)*>(p.x);
+      auto* y = static_cast<decltype(y_type)*>(p.y);
+      for_elements(cx, p.n, [&](i64 i, auto lanes) { store(y + i, load(x + i, lanes), lanes); });
     });
   });
 }
 
 void add(const Context& cx, const Add& p) {
-  with_type(p.a_dtype, [&]<class A>(A*) {
-    with_type(p.b_dtype, [&]<class B>(B*) {
-      with_type(p.y_dtype, [&]<class Y>(Y*) {
-        const A* a = static_cast<const A*>(p.a);
-        const B* b = static_cast<const B*>(p.b);
-        Y* y = static_cast<Y*>(p.y);
-        over_elements(cx, p.n, [&](i64 i, int n) { put(y + i, get(a + i, n) + get(b + i, n), n); });
+  with_type(p.a_dtype, [&](auto a_type) {
+    with_type(p.b_dtype, [&](auto b_type) {
+      with_type(p.y_dtype, [&](auto y_type) {
+        const auto* a = static_cast<const decltype(a_type)*>(p.a);
+        const auto* b = static_cast<const decltype(b_type)*>(p.b);
+        auto* y = static_cast<decltype(y_type)*>(p.y);
+        for_elements(cx, p.n, [&](i64 i, auto lanes) { store(y + i, load(a + i, lanes) + load(b + i, lanes), lanes); });
       });
     });
   });
 }
 
 void copy_block(const Context& cx, const CopyBlock& p) {
-  over_rows(cx, p.rows, p.cols, [&](i64 r) {
-    std::memcpy(static_cast<char*>(p.y) + r * p.ldy * p.element, static_cast<const char*>(p.x) + r * p.ldx * p.element,
-                static_cast<std::size_t>(p.cols * p.element));
+  const auto* x = static_cast<const char*>(p.x);
+  auto* y = static_cast<char*>(p.y);
+  if (p.ldx == p.cols && p.ldy == p.cols) {
+    // One run of bytes, so that the threads can share even a single long row.
+    run_blocks(cx, p.rows * p.cols * p.element, 1, [&](i64 begin, i64 end, int) {
+      std::memcpy(y + begin, x + begin, static_cast<std::size_t>(end - begin));
+    });
+    return;
+  }
+  if (p.cols == 0) return;
+  run_blocks(cx, p.rows, p.cols, [&](i64 begin, i64 end, int) {
+    for (i64 r = begin; r < end; ++r) {
+      std::memcpy(y + r * p.ldy * p.element, x + r * p.ldx * p.element, static_cast<std::size_t>(p.cols * p.element));
+    }
   });
 }
 

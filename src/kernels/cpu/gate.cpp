@@ -1,45 +1,166 @@
-// The gate: a few hundred scores a token, so rows are tasks and the scores of a row are vectors. The choice and the gradient
-// are the reference's own code: they are no hot path, and one definition of routing is the rule (DESIGN §1).
-#include "kernels/cpu/rows.h"
+// The gate of the experts: scores, choice, weights (SPEC §2.1, §2.2) and their gradient; ref/gate.h is the definition.
+#include <cmath>
+#include <limits>
 
-namespace hadal::kernels {
+#include "kernels/cpu/lanes.h"
+#include "kernels/declare.h"
+#include "kernels/kernels.h"
 
-namespace ref {
-void gate(const Context&, const Gate&);
-void gate_backward(const Context&, const GateBackward&);
-}  // namespace ref
+namespace hadal::kernels::HADAL_ISA_NS {
 
-namespace HADAL_ISA_NS {
+HADAL_KERNELS(HADAL_DECLARE)
 
 namespace {
-constexpr i64 kRows = 64;
+
+constexpr float kLeftOut = -std::numeric_limits<float>::infinity();
+
+void score_row(GateScore score, i64 experts, const float* logits, float* scores) {
+  if (score == GateScore::sigmoid) {
+    for_lanes(experts, [&](i64 e, auto lanes) { store(scores + e, sigmoid(load(logits + e, lanes)), lanes); });
+    return;
+  }
+  F32x16 top = set1(kLeftOut), total = zero();
+  for_lanes(experts, [&](i64 e, auto lanes) { top = max(top, fill(load(logits + e, lanes), kLeftOut, lanes)); });
+  const F32x16 most = set1(max_lane(top));
+  for_lanes(experts, [&](i64 e, auto lanes) {
+    const F32x16 v = exp(load(logits + e, lanes) - most);
+    total = total + fill(v, 0.0f, lanes);
+    store(scores + e, v, lanes);
+  });
+  const F32x16 divisor = set1(sum(total));
+  for_lanes(experts, [&](i64 e, auto lanes) { store(scores + e, load(scores + e, lanes) / divisor, lanes); });
 }
 
+// Room for one row's choice: select (experts), group (groups), best (top_k).
+struct Choice {
+  float *select, *group, *best;
+};
+
+// The k best of n values, by (value, then lowest number): best (k) sorted, ids (k) their numbers. No NaN.
+void top_k(i64 n, const float* value, i64 k, float* best, i32* ids) {
+  i64 count = 0;
+  for (i64 e = 0; e < n; ++e) {
+    const float v = value[e];
+    if (count == k && !(v > best[k - 1])) continue;
+    i64 at = count < k ? count++ : k - 1;
+    for (; at > 0 && v > best[at - 1]; --at) {
+      best[at] = best[at - 1];
+      ids[at] = ids[at - 1];
+    }
+    best[at] = v;
+    ids[at] = static_cast<i32>(e);
+  }
+}
+
+// -inf for the experts of all groups but the best top_groups (score, then lowest group).
+void leave_out_groups(const Gate& p, const Choice& room) {
+  const i64 size = p.experts / p.groups;
+  for (i64 g = 0; g < p.groups; ++g) {
+    float first = kLeftOut, second = kLeftOut;
+    for (i64 e = g * size; e < (g + 1) * size; ++e) {
+      const float s = room.select[e];
+      second = std::max(second, std::min(first, s));
+      first = std::max(first, s);
+    }
+    room.group[g] = p.group_score == GroupScore::top2_sum && size > 1 ? first + second : first;
+  }
+  for (i64 g = 0; g < p.groups; ++g) {
+    i64 better = 0;
+    for (i64 o = 0; o < p.groups; ++o) {
+      better += room.group[o] > room.group[g] || (room.group[o] == room.group[g] && o < g);
+    }
+    if (better >= p.top_groups) std::fill_n(room.select + g * size, size, kLeftOut);
+  }
+}
+
+void choose_row(const Gate& p, const float* scores, const Choice& room, i32* ids) {
+  for_lanes(p.experts, [&](i64 e, auto lanes) {
+    F32x16 s = load(scores + e, lanes);
+    if (p.bias != nullptr) s = s + load(p.bias + e, lanes);
+    store(room.select + e, max(s, set1(kLeftOut)), lanes);  // in this operand order NaN becomes -inf
+  });
+  if (p.group_score != GroupScore::none) leave_out_groups(p, room);
+  top_k(p.experts, room.select, p.top_k, room.best, ids);
+  std::sort(ids, ids + p.top_k);
+}
+
+void weigh_row(const Gate& p, const float* scores, const i32* ids, float* weights) {
+  float total = 0;
+  for (i64 j = 0; j < p.top_k; ++j) total += weights[j] = scores[ids[j]];
+  for (i64 j = 0; j < p.top_k; ++j) weights[j] = (p.normalise ? weights[j] / (total + 1e-20f) : weights[j]) * p.scale;
+}
+
+// ds (experts): the gradient with respect to the scores.
+void score_gradient(const GateBackward& p, const float* s, const i32* ids, const float* dw, const float* f, float* ds) {
+  std::fill_n(ds, p.experts, 0.0f);
+  float chosen = 0, inner = 0;
+  for (i64 j = 0; j < p.top_k; ++j) {
+    chosen += s[ids[j]];
+    inner = std::fma(dw[j], s[ids[j]], inner);
+  }
+  chosen += 1e-20f;
+  for (i64 j = 0; j < p.top_k; ++j) ds[ids[j]] = p.scale * (p.normalise ? (dw[j] - inner / chosen) / chosen : dw[j]);
+  if (f == nullptr) return;
+  F32x16 total = zero(), weighted = zero();
+  for_lanes(p.experts, [&](i64 e, auto lanes) {
+    const F32x16 v = load(s + e, lanes);
+    total = total + v;
+    weighted = fma(load(f + e, lanes), v, weighted);
+  });
+  const float all = sum(total);
+  const F32x16 divisor = set1(all), mean = set1(sum(weighted) / all);
+  for_lanes(p.experts, [&](i64 e, auto lanes) {
+    store(ds + e, load(ds + e, lanes) + (load(f + e, lanes) - mean) / divisor, lanes);
+  });
+}
+
+// From the scores' gradient to the logits', in place.
+void logit_gradient(const GateBackward& p, const float* scores, float* d) {
+  if (p.score == GateScore::sigmoid) {
+    for_lanes(p.experts, [&](i64 e, auto lanes) {
+      const F32x16 s = load(scores + e, lanes);
+      store(d + e, load(d + e, lanes) * s * (set1(1.0f) - s), lanes);
+    });
+    return;
+  }
+  F32x16 inner = zero();
+  for_lanes(p.experts, [&](i64 e, auto lanes) { inner = fma(load(d + e, lanes), load(scores + e, lanes), inner); });
+  const F32x16 mean = set1(sum(inner));
+  for_lanes(p.experts,
+            [&](i64 e, auto lanes) { store(d + e, load(scores + e, lanes) * (load(d + e, lanes) - mean), lanes); });
+}
+
+}  // namespace
+
 void gate(const Context& cx, const Gate& p) {
-  over_blocks(cx, p.rows, kRows, [&](i64 first, i64 last) {
-    Gate part = p;
-    part.rows = last - first;
-    part.logits += first * p.experts;
-    part.scores += first * p.experts;
-    part.ids += first * p.top_k;
-    part.weights += first * p.top_k;
-    if (part.forced != nullptr) part.forced += first * p.top_k;
-    ref::gate(cx, part);
+  run_blocks(cx, p.rows, 8 * p.experts, [&](i64 begin, i64 end, int worker) {
+    const i64 room_size = p.experts + p.groups + p.top_k;
+    auto* room = static_cast<float*>(cx.scratch().worker(worker, static_cast<std::size_t>(room_size) * sizeof(float)));
+    const Choice choice{room, room + p.experts, room + p.experts + p.groups};
+    for (i64 t = begin; t < end; ++t) {
+      float* scores = p.scores + t * p.experts;
+      i32* ids = p.ids + t * p.top_k;
+      score_row(p.score, p.experts, p.logits + t * p.experts, scores);
+      if (p.forced != nullptr) {
+        std::copy_n(p.forced + t * p.top_k, p.top_k, ids);
+      } else {
+        choose_row(p, scores, choice, ids);
+      }
+      weigh_row(p, scores, ids, p.weights + t * p.top_k);
+    }
   });
 }
 
 void gate_backward(const Context& cx, const GateBackward& p) {
-  over_blocks(cx, p.rows, kRows, [&](i64 first, i64 last) {
-    GateBackward part = p;
-    part.rows = last - first;
-    part.scores += first * p.experts;
-    part.ids += first * p.top_k;
-    part.d_weights += first * p.top_k;
-    part.d_logits += first * p.experts;
-    if (part.balance_sequence != nullptr) part.balance_sequence += first;
-    ref::gate_backward(cx, part);
+  run_blocks(cx, p.rows, 4 * p.experts, [&](i64 begin, i64 end, int) {
+    for (i64 t = begin; t < end; ++t) {
+      const float* scores = p.scores + t * p.experts;
+      const float* f = p.balance_f != nullptr ? p.balance_f + p.balance_sequence[t] * p.experts : nullptr;
+      float* d = p.d_logits + t * p.experts;
+      score_gradient(p, scores, p.ids + t * p.top_k, p.d_weights + t * p.top_k, f, d);
+      logit_gradient(p, scores, d);
+    }
   });
 }
 
-}  // namespace HADAL_ISA_NS
-}  // namespace hadal::kernels
+}  // namespace hadal::kernels::HADAL_ISA_NS

@@ -1,56 +1,70 @@
-// Cross-entropy of rows of logits.
+// Cross-entropy over rows of logits; ref/loss.h is the definition.
 #include <cmath>
 #include <limits>
 
-#include "kernels/cpu/rows.h"
+#include "kernels/cpu/lanes.h"
+#include "kernels/declare.h"
+#include "kernels/kernels.h"
 
 namespace hadal::kernels::HADAL_ISA_NS {
 
+HADAL_KERNELS(HADAL_DECLARE)
+
 namespace {
 
-template <class G>
-void cross_entropy_row(const CrossEntropy& p, i64 r) {
-  const float* z = p.logits + r * p.vocab;
-  const i32 target = p.targets[r];
-  F32x16 lanes = set1(-std::numeric_limits<float>::infinity());
-  i64 c = 0;
-  for (; c + kLanes <= p.vocab; c += kLanes) lanes = max(load(z + c), lanes);
-  float most = max_lane(lanes);
-  for (; c < p.vocab; ++c) most = std::max(most, z[c]);
-  const F32x16 top = set1(most);
-  // exp runs once: its results wait where the gradient goes, or are only summed.
-  F32x16 total16 = zero();
-  over_columns(p.vocab, [&](i64 v, int n) {
-    const F32x16 e = exp(get(z + v, n) - top);
-    if (n == kLanes) {
-      total16 = total16 + e;
-      return;
-    }
-    alignas(64) float tail[kLanes];
-    store(tail, e);
-    std::fill(tail + n, tail + kLanes, 0.0f);
-    total16 = total16 + load(tail);
+// d (vocab) or null; it may be z.
+template <class D>
+float cross_entropy_row(i64 vocab, const float* z, i64 target, float coefficient, D* d) {
+  constexpr float kLowest = -std::numeric_limits<float>::infinity();
+  constexpr bool kKeep = std::is_same_v<D, float>;  // exp(z - max) waits in d for its factor: nothing is lost
+  F32x16 top = set1(kLowest), total = zero();
+  for_lanes(vocab, [&](i64 v, auto lanes) { top = max(top, fill(load(z + v, lanes), kLowest, lanes)); });
+  const float greatest = max_lane(top), below = z[target] - greatest;
+  const F32x16 most = set1(greatest);
+  for_lanes(vocab, [&](i64 v, auto lanes) {
+    const F32x16 e = exp(load(z + v, lanes) - most);
+    total = total + fill(e, 0.0f, lanes);
+    if (kKeep && d != nullptr) store(d + v, e, lanes);
   });
-  const float total = sum(total16);
-  const float own = z[target < 0 ? 0 : target];
-  p.nll[r] = target < 0 ? 0.0f : std::log(total) + most - own;
-  if (p.d_logits == nullptr) return;
-  G* d = static_cast<G*>(p.d_logits) + r * p.vocab;
-  const F32x16 scale = set1(target < 0 ? 0.0f : p.coefficient[r] / total);
-  over_columns(p.vocab, [&](i64 v, int n) { put(d + v, scale * exp(get(z + v, n) - top), n); });
-  if (target < 0) return;
-  const float e = [&] {
-    alignas(64) float lane[kLanes];
-    store(lane, exp(set1(own) - top));
-    return lane[0];
-  }();
-  d[target] = G(p.coefficient[r] / total * e - p.coefficient[r]);
+  const float all = sum(total), nll = std::log(all) - below;
+  if (d == nullptr) return nll;
+  const F32x16 factor = set1(coefficient / all);
+  const auto gradient = [&](i64 v, auto lanes) {
+    if constexpr (kKeep) {
+      return factor * load(d + v, lanes);
+    } else {
+      return factor * exp(load(z + v, lanes) - most);
+    }
+  };
+  // The target's element gets its own term before it is rounded.
+  float around[kLanes];
+  const i64 block = target / kLanes * kLanes;
+  const int n = static_cast<int>(std::min<i64>(kLanes, vocab - block));
+  store(around, gradient(block, First{n}));
+  around[target - block] -= coefficient;
+  for_lanes(vocab, [&](i64 v, auto lanes) { store(d + v, gradient(v, lanes), lanes); });
+  store_n(d + block, load(around), n);
+  return nll;
 }
 
 }  // namespace
 
 void cross_entropy(const Context& cx, const CrossEntropy& p) {
-  with_type(p.d_dtype, [&]<class G>(G*) { over_rows(cx, p.rows, p.vocab, [&](i64 r) { cross_entropy_row<G>(p, r); }); });
+  with_type(p.d_dtype, [&](auto type) {
+    using D = decltype(type);
+    run_blocks(cx, p.rows, 4 * p.vocab, [&](i64 begin, i64 end, int) {
+      for (i64 r = begin; r < end; ++r) {
+        D* d = p.d_logits != nullptr ? static_cast<D*>(p.d_logits) + r * p.vocab : nullptr;
+        if (p.targets[r] < 0) {
+          p.nll[r] = 0.0f;
+          if (d != nullptr) std::fill_n(d, p.vocab, D(0.0f));
+          continue;
+        }
+        const float coefficient = d != nullptr ? p.coefficient[r] : 0.0f;
+        p.nll[r] = cross_entropy_row(p.vocab, p.logits + r * p.vocab, p.targets[r], coefficient, d);
+      }
+    });
+  });
 }
 
 }  // namespace hadal::kernels::HADAL_ISA_NS
