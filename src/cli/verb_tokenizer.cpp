@@ -106,7 +106,7 @@ void train(const TrainArguments& arguments) {
     fmt::print(stderr, "hadal: warning: the texts give {} tokens only, not the {} asked for\n", trained.vocab_size,
                options.vocab_size);
   }
-  fmt::print("{}: {} tokens from {} bytes of text\n", (fs::path(arguments.out) / "tokenizer.json").string(),
+  fmt::print("{}: {} tokens from {} bytes of input\n", (fs::path(arguments.out) / "tokenizer.json").string(),
              trained.vocab_size, bytes);
 }
 

@@ -32,4 +32,7 @@ struct Tokenizer::Parts {
   std::vector<std::string> warnings;
 };
 
+// Fills bos, eos, pad and add_bos_token from the file, or by DeepSeek's names if it is not there.
+void read_tokenizer_config(const std::filesystem::path& path, Tokenizer::Parts& parts);
+
 }  // namespace hadal::text

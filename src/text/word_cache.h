@@ -26,7 +26,7 @@ class WordCache {
     std::uint64_t low = 0, high = 0;        // the bytes, zero-filled; the size is the top byte
     explicit Key(std::string_view piece) {  // piece.size() <= kMaxBytes
       char bytes[16] = {};
-      std::memcpy(bytes, piece.data(), piece.size());
+      if (!piece.empty()) std::memcpy(bytes, piece.data(), piece.size());
       bytes[15] = static_cast<char>(piece.size());
       std::memcpy(&low, bytes, 8);
       std::memcpy(&high, bytes + 8, 8);

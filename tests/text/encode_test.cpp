@@ -74,6 +74,7 @@ TEST(StreamDecode, PrintsWhatTheReferencePrints) {
     const std::vector<std::int32_t> ids = record.at("ids");
     StreamDecoder decoder(*tokenizer, skip);
     std::vector<std::string> pieces;
+    pieces.reserve(ids.size());
     for (const std::int32_t id : ids) pieces.push_back(decoder.push(id));
     EXPECT_EQ(pieces, record.at("pieces").get<std::vector<std::string>>()) << record.dump();
     EXPECT_EQ(decoder.finish(), record.at("final").get<std::string>()) << record.dump();

@@ -1,6 +1,9 @@
 // Reading of tests/data/text: tokenizers and JSON lines.
 #pragma once
 
+#include <gtest/gtest.h>
+#include <unistd.h>
+
 #include <string>
 #include <vector>
 
@@ -13,6 +16,13 @@ inline const char* const kTinyTokenizers[] = {"tiny_deepseek_v3", "tiny_deepseek
                                               "tiny_gpt2"};
 
 inline fs::path data_path(const std::string& name) { return fs::path(HADAL_TEST_DATA) / "text" / name; }
+
+// A fresh path for this test alone: tests run side by side.
+inline fs::path temporary_path(const std::string& name) {
+  const fs::path path = fs::path(testing::TempDir()) / (name + "_" + std::to_string(::getpid()));
+  fs::remove_all(path);
+  return path;
+}
 
 inline std::vector<json> read_lines(const std::string& name) {
   const std::string text = read_file(data_path(name));

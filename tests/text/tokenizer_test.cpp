@@ -15,8 +15,7 @@ namespace {
 class Files : public testing::Test {
  protected:
   void SetUp() override {
-    dir_ = fs::path(testing::TempDir()) / "hadal_tokenizer_test";
-    fs::remove_all(dir_);
+    dir_ = temporary_path("hadal_tokenizer_test");
     fs::create_directories(dir_);
     file_ = read_json(data_path("tokenizers/tiny_gpt2/tokenizer.json"));
   }
@@ -126,7 +125,7 @@ TEST(Tokenizer, NamesOfTokens) {
   // Without tokenizer_config.json DeepSeek's names count.
   const Tokenizer llama = Tokenizer::load(data_path("tokenizers/tiny_llama3/tokenizer.json"));
   EXPECT_EQ(llama.bos_id(), llama.token_id("<|begin_of_text|>"));
-  const fs::path alone = fs::path(testing::TempDir()) / "hadal_alone_tokenizer.json";
+  const fs::path alone = temporary_path("hadal_alone_tokenizer.json");
   write_file_atomically(alone, read_file(data_path("tokenizers/tiny_deepseek_v3/tokenizer.json")));
   EXPECT_EQ(Tokenizer::load(alone).eos_id(), 1);
   fs::remove(alone);

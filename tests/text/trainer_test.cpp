@@ -68,8 +68,7 @@ TEST(Trainer, EdgeCases) {
 }
 
 TEST(Trainer, SavedTokenizerLoadsWithDeepSeeksTokens) {
-  const fs::path dir = fs::path(testing::TempDir()) / "hadal_trained_tokenizer";
-  fs::remove_all(dir);
+  const fs::path dir = temporary_path("hadal_trained_tokenizer");
   TrainOptions options;
   options.vocab_size = 600;
   std::int64_t last = 0;
