@@ -16,6 +16,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   hadal::cli::add_tokenizer(app);
   hadal::cli::add_version(app);
+  hadal::cli::add_convert(app);
+  hadal::cli::add_inspect(app);
   hadal::cli::add_verify(app);
   try {
     app.parse(argc, argv);

@@ -9,6 +9,8 @@ namespace hadal::cli {
 
 void add_tokenizer(CLI::App& app);
 void add_version(CLI::App& app);
+void add_convert(CLI::App& app);
+void add_inspect(CLI::App& app);
 void add_verify(CLI::App& app);
 
 }  // namespace hadal::cli

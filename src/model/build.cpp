@@ -128,4 +128,28 @@ void allocate(const Config& config, DType act, std::vector<nn::Block>& blocks, s
   for (auto& module : mtp) module.visit("", make);
 }
 
+std::vector<ParameterShape> layout(const Config& c) {
+  std::vector<ParameterShape> all;
+  const auto single = [&](const std::string& name, Shape shape, nn::ParameterKind kind) { all.push_back({{name, nullptr, kind}, std::move(shape), false}); };
+  const auto add_visited = [&](auto& part, const std::string& prefix, bool mtp) {
+    part.visit(prefix, [&](const nn::Parameter& p) {
+      const nn::Parameter named{p.name, nullptr, p.kind, p.stacked};
+      all.push_back({named, shape_of(c, p.name.substr(prefix.size())), mtp});
+    });
+  };
+  single("model.embed_tokens.weight", {c.vocab_size, c.hidden_size}, nn::ParameterKind::embedding);
+  for (std::int64_t i = 0; i < c.num_hidden_layers; ++i) {
+    nn::Block block = build_block(c, i);
+    add_visited(block, fmt::format("model.layers.{}.", i), false);
+  }
+  single("model.norm.weight", {c.hidden_size}, nn::ParameterKind::vector);
+  if (!c.tie_word_embeddings) single("lm_head.weight", {c.vocab_size, c.hidden_size}, nn::ParameterKind::embedding);
+  for (std::int64_t k = 0; k < c.num_nextn_predict_layers; ++k) {
+    const std::int64_t index = c.num_hidden_layers + k;
+    nn::MtpModule module(build_block(c, index), static_cast<float>(c.rms_norm_eps));
+    add_visited(module, fmt::format("model.layers.{}.", index), true);
+  }
+  return all;
+}
+
 }  // namespace hadal::model

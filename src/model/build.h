@@ -16,4 +16,12 @@ nn::Block build_block(const Config& config, std::int64_t index);
 // Allocates every parameter of the blocks and modules with the shapes of the config.
 void allocate(const Config& config, DType act, std::vector<nn::Block>& blocks, std::vector<nn::MtpModule>& mtp);
 
+// Every parameter of a model of this config, with its shape, without allocating anything: what accounting counts.
+struct ParameterShape {
+  nn::Parameter parameter;  // value is null
+  Shape shape;
+  bool mtp = false;  // belongs to an MTP module
+};
+std::vector<ParameterShape> layout(const Config& config);
+
 }  // namespace hadal::model

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "io/hf_dir.h"
+#include "model/build.h"
 #include "kernels/kernels.h"
 
 namespace hadal::model {
@@ -41,12 +41,11 @@ bool same_values(const Tensor& a, const Tensor& b) {
 std::string mtp_prefix(const Config& c, std::int64_t k) { return fmt::format("model.layers.{}.", c.num_hidden_layers + k); }
 
 // Released files repeat the shared embedding and head in every MTP layer: there or not, but never different.
-void check_copies(const io::HfDir& dir, const Config& c, std::vector<std::string>& known) {
+void check_copies(const io::HfDir& dir, const Config& c) {
   const std::string head = c.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
   for (std::int64_t k = 0; k < c.num_nextn_predict_layers; ++k) {
     for (const auto& [copy, original] : {std::pair<std::string, std::string>{"embed_tokens.weight", "model.embed_tokens.weight"}, {"shared_head.head.weight", head}}) {
       const std::string name = mtp_prefix(c, k) + copy;
-      known.push_back(name);
       if (dir.contains(name) && !same_values(dir.tensor(name), dir.tensor(original))) {
         fail("{}: '{}' differs from '{}', of which it must be a copy", dir.path().string(), name, original);
       }
@@ -55,33 +54,53 @@ void check_copies(const io::HfDir& dir, const Config& c, std::vector<std::string
 }
 
 // Tied or not: a file with its own lm_head counts (SPEC §4.4), the config cannot hide it.
-void check_head(const io::HfDir& dir, const Config& c, std::vector<std::string>& known) {
+void check_head(const io::HfDir& dir, const Config& c) {
   if (!c.tie_word_embeddings || !dir.contains("lm_head.weight")) return;
-  known.push_back("lm_head.weight");
   if (!same_values(dir.tensor("lm_head.weight"), dir.tensor("model.embed_tokens.weight"))) {
     fail("{}: config.json ties the head to the embedding, but 'lm_head.weight' differs from it: set tie_word_embeddings to false", dir.path().string());
   }
 }
 
 void read_weights(CausalLm& model, const io::HfDir& dir) {
-  std::vector<std::string> known;
+  check_weights(model.config(), dir);
+  check_copies(dir, model.config());
+  check_head(dir, model.config());
   model.visit([&](const nn::Parameter& p) {
     each_checkpoint_tensor(p, *p.value, [&](const std::string& name, const Tensor& to) {
-      known.push_back(name);
-      if (!dir.contains(name)) fail("{}: tensor '{}' is missing (the config wants {})", dir.path().string(), name, to_string(to.shape()));
-      const Tensor from = dir.tensor(name);
-      if (from.shape() != to.shape()) {
-        fail("{}: tensor '{}' has shape {}, the config wants {}", dir.path().string(), name, to_string(from.shape()), to_string(to.shape()));
-      }
-      convert_into(from, to, dir.path().string() + ": tensor '" + name + "'");
+      convert_into(dir.tensor(name), to, dir.path().string() + ": tensor '" + name + "'");
     });
   });
-  check_copies(dir, model.config(), known);
-  check_head(dir, model.config(), known);
-  dir.require_only(known);
 }
 
 }  // namespace
+
+void check_weights(const Config& config, const io::HfDir& dir) {
+  std::vector<std::string> known;
+  const auto check = [&](const std::string& name, const Shape& shape) {
+    known.push_back(name);
+    if (!dir.contains(name)) fail("{}: tensor '{}' is missing (the config wants {})", dir.path().string(), name, to_string(shape));
+    if (dir.info(name).shape != shape) {
+      fail("{}: tensor '{}' has shape {}, the config wants {}", dir.path().string(), name, to_string(dir.info(name).shape), to_string(shape));
+    }
+  };
+  for (const ParameterShape& p : layout(config)) {
+    if (!p.parameter.stacked) {
+      check(p.parameter.name, p.shape);
+      continue;
+    }
+    for (std::int64_t e = 0; e < p.shape[0]; ++e) {
+      std::string name = p.parameter.name;
+      check(name.replace(name.find("{}"), 2, std::to_string(e)), {p.shape[1], p.shape[2]});
+    }
+  }
+  // Copies that may be there: their values are compared when the weights are read.
+  for (std::int64_t k = 0; k < config.num_nextn_predict_layers; ++k) {
+    known.push_back(mtp_prefix(config, k) + "embed_tokens.weight");
+    known.push_back(mtp_prefix(config, k) + "shared_head.head.weight");
+  }
+  if (config.tie_word_embeddings) known.push_back("lm_head.weight");
+  dir.require_only(known);
+}
 
 CausalLm load_model(const std::filesystem::path& dir, DType act, MtpHidden mtp_hidden) {
   Config config = load_config(dir);

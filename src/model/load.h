@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "io/safetensors.h"
+#include "io/hf_dir.h"
 #include "model/causal_lm.h"
 
 namespace hadal::model {
@@ -12,6 +12,9 @@ namespace hadal::model {
 // Loads config and weights; weights are converted to the compute dtype. Throws Error naming the tensor that is missing or
 // mis-shaped, or the config field that is not supported.
 CausalLm load_model(const std::filesystem::path& dir, DType act, MtpHidden mtp_hidden = MtpHidden::post_norm);
+
+// Throws Error naming the first tensor that is missing, mis-shaped, or has no place in the config. Reads headers only.
+void check_weights(const Config& config, const io::HfDir& dir);
 
 // Random weights N(0, std²), gains 1, biases 0, keyed by (seed, tensor name) (SPEC §2.3; DESIGN §3). std 0: the config's.
 void init_model(CausalLm& model, std::uint64_t seed, double std);

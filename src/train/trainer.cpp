@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/file.h"
+#include "model/accounting.h"
 #include "model/load.h"
 #include "train/accumulate.h"
 #include "train/objective.h"
@@ -169,7 +170,7 @@ StepMetrics Trainer::step() {
   m.seconds = since(start);
   state_.seconds += m.seconds;
   m.tokens_per_second = static_cast<double>(step_tokens) / m.seconds;
-  m.share_of_peak = m.tokens_per_second * train_flops_per_token(in_.config, r_.data.sequence_length) / peak_;
+  m.share_of_peak = m.tokens_per_second * model::train_flops_per_token(in_.config, r_.data.sequence_length) / peak_;
   m.memory_gib = peak_memory_gib();
   return m;
 }

@@ -39,7 +39,5 @@ TrainerOutcome train(const kernels::Context& cx, const TrainerInput& input);
 
 // Best bf16 or f32 matmul rate of 1024³ and 2048³, FLOP/s: what share_of_peak is measured against.
 double measure_gemm_peak(const kernels::Context& cx, DType act);
-// FLOPs of a training token: 6 x active matmul parameters + 3 L H (d_qk + d_v) T (issue's definition).
-double train_flops_per_token(const model::Config& config, std::int64_t sequence_length);
 
 }  // namespace hadal::train

@@ -1,0 +1,105 @@
+// hadal inspect PRESET|DIR: parameters, activated parameters, FLOPs and cache of a config.
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <memory>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/verbs.h"
+#include "io/hf_dir.h"
+#include "model/accounting.h"
+#include "model/load.h"
+
+namespace hadal::cli {
+
+namespace {
+
+std::string grouped(std::int64_t n) {
+  std::string digits = std::to_string(n);
+  for (auto i = static_cast<std::ptrdiff_t>(digits.size()) - 3; i > 0; i -= 3) digits.insert(static_cast<std::size_t>(i), ",");
+  return digits;
+}
+
+std::string billions(std::int64_t n) {
+  return n >= 100'000'000 ? fmt::format("{:.2f}B", static_cast<double>(n) / 1e9) : fmt::format("{:.1f}M", static_cast<double>(n) / 1e6);
+}
+
+void line(const std::string& what, const std::string& value, const std::string& note = "") {
+  fmt::print("  {:<34} {:>20}  {}\n", what, value, note);
+}
+
+void print_table(const std::string& what, const model::Config& c, const model::Accounting& a, std::int64_t sequence) {
+  fmt::print("{}\n\nparameters\n", what);
+  for (const auto& [name, n] : a.components) line(name, grouped(n));
+  line("total", grouped(a.parameters), billions(a.parameters));
+  if (a.mtp_parameters > 0) {
+    line("MTP, unique", grouped(a.mtp_parameters), billions(a.mtp_parameters));
+    line("MTP, copies of embedding and head", grouped(a.mtp_copies), "in released files");
+    line("all", grouped(a.parameters + a.mtp_parameters + a.mtp_copies), billions(a.parameters + a.mtp_parameters + a.mtp_copies));
+  }
+  fmt::print("\nactivated for a token\n");
+  line("with the head only", grouped(a.active_head_only), billions(a.active_head_only));
+  line("with embedding and head", grouped(a.active_with_both), billions(a.active_with_both));
+  line("with neither", grouped(a.active_neither), billions(a.active_neither));
+  fmt::print("\nFLOPs a token\n");
+  line(fmt::format("training, rows of {}", sequence), fmt::format("{:.4g}", a.train_flops_per_token));
+  line("decoding, attention aside", fmt::format("{:.4g}", a.decode_flops_per_token));
+  fmt::print("\ncache of a token at 16 bits, bytes\n");
+  const auto bytes = [&](const std::string& name, std::int64_t elements) {
+    line(name, grouped(2 * elements), fmt::format("{:.1f} x", static_cast<double>(elements) / static_cast<double>(a.kv_elements)));
+  };
+  bytes(c.is_mla() ? "this model (latent and k_pe)" : "this model (K and V)", a.kv_elements);
+  bytes("its heads as MHA", a.kv_as_mha);
+  bytes("its heads as GQA-8", a.kv_as_gqa8);
+  bytes("DeepSeek-67B", model::kDeepSeek67bKvElements);
+}
+
+json to_json(const model::Accounting& a) {
+  json components = json::object();
+  for (const auto& [name, n] : a.components) components[name] = n;
+  return {{"parameters", a.parameters},
+          {"mtp_parameters", a.mtp_parameters},
+          {"mtp_copies", a.mtp_copies},
+          {"components", components},
+          {"active_parameters", {{"head_only", a.active_head_only}, {"both", a.active_with_both}, {"neither", a.active_neither}}},
+          {"train_flops_per_token", a.train_flops_per_token},
+          {"decode_flops_per_token", a.decode_flops_per_token},
+          {"kv_bytes_per_token", 2 * a.kv_elements},
+          {"kv_bytes_per_token_mha", 2 * a.kv_as_mha},
+          {"kv_bytes_per_token_gqa8", 2 * a.kv_as_gqa8}};
+}
+
+void run(const std::string& what, std::int64_t sequence, bool as_json) {
+  const bool is_path = std::filesystem::exists(what);
+  const model::Config c = is_path ? model::load_config(what) : model::preset(what);
+  const bool weights = is_path && std::filesystem::is_directory(what) &&
+                       (std::filesystem::exists(std::filesystem::path(what) / "model.safetensors") ||
+                        std::filesystem::exists(std::filesystem::path(what) / "model.safetensors.index.json"));
+  if (weights) model::check_weights(c, io::HfDir(what));
+  const model::Accounting a = model::account(c, sequence);
+  if (as_json) {
+    fmt::print("{}\n", to_json(a).dump(1));
+  } else {
+    print_table(what, c, a, sequence);
+    if (weights) fmt::print("\nweights: every tensor is there, in its shape\n");
+  }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app) {
+  struct Arguments {
+    std::string what;
+    std::int64_t sequence = 4096;
+    bool as_json = false;
+  };
+  auto a = std::make_shared<Arguments>();
+  CLI::App* verb = app.add_subcommand("inspect", "parameters, FLOPs and cache of a preset or a model folder");
+  verb->add_option("model", a->what, "preset (tiny, demo, bench-100m, v2-lite, moonlight, v2, v3), config.json or model folder")->required();
+  verb->add_option("--sequence", a->sequence, "tokens of a row, for the FLOPs of training")->check(CLI::PositiveNumber);
+  verb->add_flag("--json", a->as_json, "print one JSON object");
+  verb->callback([a] { run(a->what, a->sequence, a->as_json); });
+}
+
+}  // namespace hadal::cli
