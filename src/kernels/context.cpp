@@ -1,5 +1,7 @@
 #include "kernels/context.h"
 
+#include <cpuid.h>
+
 #include <cstdlib>
 #include <new>
 #include <string>
@@ -11,21 +13,35 @@ namespace hadal::kernels {
 
 namespace {
 constexpr std::string_view kNames[] = {"ref", "avx2", "avx512", "avx512bf16"};
+
+// Two features whose names clang-16 does not know, read from cpuid: leaf 1, ECX bit 29, and leaf 7.1, EAX bit 5.
+bool has_f16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & (1U << 29)) != 0;
 }
+bool has_avx512bf16() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & (1U << 5)) != 0;
+}
+}  // namespace
 
 std::string_view name_of(Isa isa) { return kNames[static_cast<int>(isa)]; }
 
 bool supported(Isa isa) {
   __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
-                    __builtin_cpu_supports("bmi2");
+  const bool avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c() && __builtin_cpu_supports("bmi2");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   switch (isa) {
-    case Isa::ref: return true;
-    case Isa::avx2: return avx2;
-    case Isa::avx512: return avx512;
-    case Isa::avx512bf16: return avx512 && __builtin_cpu_supports("avx512bf16");
+    case Isa::ref:
+      return true;
+    case Isa::avx2:
+      return avx2;
+    case Isa::avx512:
+      return avx512;
+    case Isa::avx512bf16:
+      return avx512 && has_avx512bf16();
   }
   return false;
 }
