@@ -42,7 +42,7 @@ def main():
                 shown = pattern if kind == "literal" else Regex(pattern)
                 step = pre_tokenizers.Split(shown, BEHAVIORS[behavior], invert)
                 record(step, text, kind=kind, pattern=pattern, behavior=behavior, invert=invert)
-    for text in TEXTS:
+    for text in [*TEXTS, "x\U00011de9\U00016ff4\U00010d40y"]:  # digits of Unicode 17 and 16
         for individual in (False, True):
             record(pre_tokenizers.Digits(individual), text, kind="digits", individual=individual)
 

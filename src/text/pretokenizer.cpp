@@ -75,6 +75,12 @@ class SplitStep final : public PreTokenizer::Step {
   bool invert_;
 };
 
+// The reference's step asks another library than its patterns do, one that knows the digits of Unicode 17.
+bool is_digit(const Scanned& c) {
+  const char32_t code = c.code_point;
+  return c.kind == CharClass::number || (code >= 0x11DE0 && code <= 0x11DE9) || (code >= 0x16FF4 && code <= 0x16FF6);
+}
+
 class DigitsStep final : public PreTokenizer::Step {
  public:
   explicit DigitsStep(bool individual) : individual_(individual) {}
@@ -85,7 +91,7 @@ class DigitsStep final : public PreTokenizer::Step {
     bool digits = false;  // whether [start, p) is made of digits
     for (const char* p = start; p < end;) {
       const Scanned c = scan(p, end);
-      const bool digit = c.kind == CharClass::number;
+      const bool digit = is_digit(c);
       if (p > start && (digit != digits || (digit && individual_))) {
         sink({start, static_cast<std::size_t>(p - start)});
         start = p;

@@ -122,7 +122,9 @@ class Loader {
     byte_ids_.fill(-1);
     model_ids_.reserve(vocab.size());
     for (const auto& [name, value] : vocab.items()) {
-      const std::int32_t number = id(value, fmt::format("model.vocab[{}]", name));
+      // The name of the place is put together for an error only: there are 10^5 of them.
+      const bool plain = value.is_number_unsigned() && value.template get<std::uint64_t>() <= kLastId;
+      const std::int32_t number = plain ? value.template get<std::int32_t>() : id(value, "model.vocab[" + name + "]");
       model_ids_.emplace(name, number);
       const std::optional<std::string> bytes = from_byte_characters(name);
       if (bytes && bytes->size() == 1) byte_ids_[static_cast<std::uint8_t>((*bytes)[0])] = number;
