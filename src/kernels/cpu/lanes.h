@@ -43,7 +43,8 @@ inline F32x16 fill(F32x16 v, float rest, First lanes) {
   return load(t);
 }
 
-inline F32x16 sigmoid(F32x16 x) { return set1(1.0f) / (set1(1.0f) + exp(zero() - x)); }
+inline F32x16 negative(F32x16 x) { return set1(-1.0f) * x; }  // 0 - x would lose the sign of zero
+inline F32x16 sigmoid(F32x16 x) { return set1(1.0f) / (set1(1.0f) + exp(negative(x))); }
 
 // body(i, lanes) for i = 0, 16, 32, ... < n.
 template <class F>

@@ -42,7 +42,7 @@ void norm_backward_row(const RmsNormBackward& p, i64 r, float* dw) {
   const F32x16 mean = set1(sum(inner) / static_cast<float>(p.d));
   for_lanes(p.d, [&](i64 c, auto lanes) {
     const F32x16 n = load(x + c, lanes) * rstd, g = load(dy + c, lanes) * load(p.w + c, lanes);
-    const F32x16 v = rstd * fma(zero() - n, mean, g);
+    const F32x16 v = rstd * fma(negative(n), mean, g);
     store(dx + c, p.dx_accumulate ? v + load(dx + c, lanes) : v, lanes);
   });
 }

@@ -45,7 +45,7 @@ void rotate_halves(i64 half, bool inverse, const T* x, const float* cosine, cons
   for_lanes(half, [&](i64 i, auto lanes) {
     const F32x16 a = load(x + i, lanes), b = load(x + half + i, lanes);
     const F32x16 c = load(cosine + i, lanes), s = load(sine + i, lanes) * sign;
-    store(y + i, fma(a, c, b * (zero() - s)), lanes);
+    store(y + i, fma(a, c, b * negative(s)), lanes);
     store(y + half + i, fma(b, c, a * s), lanes);
   });
 }
