@@ -17,6 +17,7 @@ namespace {
 
 constexpr i64 kTilesInChunk = kKeyChunk / kKeyTile;
 constexpr i64 kStripRows = 48;  // rows whose scores exist at one time: a multiple of the product's row counts
+constexpr i64 kFewRows = 32;
 constexpr std::size_t kPartialBytes = std::size_t{64} << 20;
 
 struct AttentionTask {
@@ -31,6 +32,33 @@ struct AttentionSums {
   static AttentionSums carve(Carver& from, i64 rows, i64 width) {
     return {from.take<float>(rows), from.take<float>(rows), from.take<float>(rows * width)};
   }
+};
+
+// Asks for the rows of a tile ahead of their use, a line at each step. For few rows a tile is used up about as fast as
+// it is read, and its rows lie too far apart for the hardware to see them coming.
+class Ahead {
+ public:
+  Ahead() = default;
+  Ahead(const void* first, i64 rows, i64 stride, i64 bytes)
+      : line_(static_cast<const char*>(first)),
+        rows_(rows),
+        skip_(stride - (bytes + 63) / 64 * 64),
+        bytes_(bytes),
+        left_(bytes) {}
+  void step() {
+    if (rows_ == 0) return;
+    _mm_prefetch(line_, _MM_HINT_T1);
+    line_ += 64;
+    left_ -= 64;
+    if (left_ > 0) return;
+    line_ += skip_;
+    left_ = bytes_;
+    --rows_;
+  }
+
+ private:
+  const char* line_ = nullptr;
+  i64 rows_ = 0, skip_ = 0, bytes_ = 0, left_ = 0;
 };
 
 // Sizes that all tasks of one call share.
@@ -79,7 +107,7 @@ class AttentionBlock {
   void attend(i64 c, const AttentionSums& sums) {
     const i64 tiles = (position_ + task_.rows - 1) / kKeyTile + 1;
     for (i64 t = c * kTilesInChunk; t < std::min(tiles, (c + 1) * kTilesInChunk); ++t) {
-      pack(t);
+      pack(t, t + 1 < tiles && count() <= kFewRows);
       for (i64 i = first_row(t * kKeyTile); i < count(); i += kStripRows) {
         strip(t, i, std::min(kStripRows, count() - i), sums);
       }
@@ -130,15 +158,25 @@ class AttentionBlock {
   i64 visible(i64 t, i64 i) const { return std::min(kKeyTile, position_ + i / task_.heads + 1 - t * kKeyTile); }
 
   // Keys after the last row's are not read: they may not have been written yet.
-  void pack(i64 t) {
+  void pack(i64 t, bool ask_ahead) {
     const KeyTile& tile = seq_->tiles[t];
     const i64 keys = visible(t, count() - 1);
     const T* k1 = static_cast<const T*>(tile.k1) + task_.kv * p_.k1_head;
     const T* k2 = static_cast<const T*>(tile.k2);
     const T* v = static_cast<const T*>(tile.v) + task_.kv * p_.v_head;
+    Ahead next_key, next_value;
+    if (ask_ahead) {
+      const i64 rows = visible(t + 1, count() - 1), size = sizeof(T);
+      const T* next = static_cast<const T*>(seq_->tiles[t + 1].k1) + task_.kv * p_.k1_head;
+      next_key = Ahead(next, rows, p_.k1_row * size, p_.d1 * size);
+      next = static_cast<const T*>(seq_->tiles[t + 1].v) + task_.kv * p_.v_head;
+      next_value = Ahead(next, rows, p_.v_row * size, p_.dv * size);
+    }
     pack_transposed<T>(
         keys, kKeyTile, plan_.width,
         [&](i64 j) {
+          next_key.step();
+          next_value.step();
           return Row<T>{k1 + j * p_.k1_row, p_.d1, p_.d2 > 0 ? k2 + j * p_.k2_row : nullptr, p_.d2};
         },
         k_);
