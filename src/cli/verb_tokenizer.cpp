@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/verbs.h"
+#include "data/prepare.h"
 #include "text/bpe_trainer.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
@@ -26,7 +27,7 @@ using text::Tokenizer;
 
 struct TrainArguments {
   std::vector<std::string> inputs;
-  std::string out, key = "text";
+  std::string out;
   int vocab_size = 8192, min_frequency = 2;
 };
 
@@ -61,28 +62,12 @@ void for_each_line(std::string_view content, const std::function<void(std::strin
   }
 }
 
-// The text of a line of JSON: a string, or an object that holds one under `key`.
-std::string text_of(std::string_view line, const std::string& key, const std::string& where) {
+// The text of a line of JSON: a string, or an object that holds one under the key text.
+std::string text_of(std::string_view line, const std::string& where) {
   const json value = parse_json(line, where);
-  const json* text = &value;
-  if (value.is_object()) {
-    const auto place = value.find(key);
-    if (place == value.end()) fail("{} has no key {}", where, key);
-    text = &*place;
-  }
-  if (!text->is_string()) fail("{}: the text must be a string, or a string under the key {}", where, key);
-  return text->get<std::string>();
-}
-
-// A .jsonl file holds one text a line, any other file is one text.
-void feed(text::BpeTrainer& trainer, const std::string& path, const std::string& key) {
-  const MappedFile file{path};
-  const std::string_view content(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  if (path.ends_with(".zst")) fail("{} is compressed; unpack it first (.txt and .jsonl can be read)", path);
-  if (!path.ends_with(".jsonl")) return trainer.add_text(content);
-  for_each_line(content, [&](std::string_view line, std::size_t number) {
-    trainer.add_text(text_of(line, key, fmt::format("{}:{}", path, number)));
-  });
+  const json text = value.is_object() ? value.value("text", json()) : value;
+  if (!text.is_string()) fail("{} must be a string, or an object with a string under the key text", where);
+  return text.get<std::string>();
 }
 
 void train(const TrainArguments& arguments) {
@@ -94,10 +79,12 @@ void train(const TrainArguments& arguments) {
     if (terminal) fmt::print(stderr, "\r{} of {} merges", progress.done, progress.total);
   };
   text::BpeTrainer trainer(options);
-  std::uintmax_t bytes = 0;
+  std::size_t bytes = 0;
   for (const std::string& path : arguments.inputs) {
-    feed(trainer, path, arguments.key);
-    bytes += fs::file_size(path);
+    data::read_documents(path, [&](std::string_view text) {
+      trainer.add_text(text);
+      bytes += text.size();
+    });
   }
   if (bytes == 0) fail("the input is empty: nothing to train a tokenizer on");
   const text::TrainedBpe trained = trainer.train_and_save(arguments.out);
@@ -106,7 +93,7 @@ void train(const TrainArguments& arguments) {
     fmt::print(stderr, "hadal: warning: the texts give {} tokens only, not the {} asked for\n", trained.vocab_size,
                options.vocab_size);
   }
-  fmt::print("{}: {} tokens from {} bytes of input\n", (fs::path(arguments.out) / "tokenizer.json").string(),
+  fmt::print("{}: {} tokens from {} bytes of text\n", (fs::path(arguments.out) / "tokenizer.json").string(),
              trained.vocab_size, bytes);
 }
 
@@ -122,7 +109,7 @@ void encode(const CodeArguments& arguments) {
   }
   for_each_line(input, [&](std::string_view line, std::size_t number) {
     ids.clear();
-    tokenizer.encode_to(text_of(line, "text", fmt::format("line {}", number)), arguments.special, cache, ids);
+    tokenizer.encode_to(text_of(line, fmt::format("line {}", number)), arguments.special, cache, ids);
     fmt::print("[{}]\n", fmt::join(ids, ","));
   });
 }
@@ -176,13 +163,14 @@ void decode(const CodeArguments& arguments) {
 void add_train(CLI::App& verb) {
   auto arguments = std::make_shared<TrainArguments>();
   CLI::App* sub = verb.add_subcommand("train", "train a byte-level BPE tokenizer with DeepSeek-V3's pre-tokenizer");
-  sub->add_option("inputs", arguments->inputs, ".jsonl: one text a line; any other file: one text")->required();
+  sub->add_option("inputs", arguments->inputs,
+                  ".txt: one text; .jsonl, .jsonl.zst: one text a line, under the key text")
+      ->required();
   sub->add_option("--out", arguments->out, "folder for tokenizer.json and tokenizer_config.json")->required();
   sub->add_option("--vocab-size", arguments->vocab_size, "number of tokens, special ones included")
       ->capture_default_str();
   sub->add_option("--min-frequency", arguments->min_frequency, "merge no pair that is seen less often")
       ->capture_default_str();
-  sub->add_option("--key", arguments->key, "key of the text in a line of .jsonl")->capture_default_str();
   sub->callback([arguments] { train(*arguments); });
 }
 
