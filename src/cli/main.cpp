@@ -18,6 +18,10 @@ int main(int argc, char** argv) {
   hadal::cli::add_version(app);
   hadal::cli::add_convert(app);
   hadal::cli::add_inspect(app);
+  hadal::cli::add_data(app);
+  hadal::cli::add_pretrain(app);
+  hadal::cli::add_generate(app);
+  hadal::cli::add_chat(app);
   hadal::cli::add_verify(app);
   try {
     app.parse(argc, argv);

@@ -11,6 +11,10 @@ void add_tokenizer(CLI::App& app);
 void add_version(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_inspect(CLI::App& app);
+void add_data(CLI::App& app);
+void add_pretrain(CLI::App& app);
+void add_generate(CLI::App& app);
+void add_chat(CLI::App& app);
 void add_verify(CLI::App& app);
 
 }  // namespace hadal::cli

@@ -1,0 +1,27 @@
+#include "cli/signals.h"
+
+#include <csignal>
+
+namespace hadal::cli {
+
+namespace {
+
+std::atomic<bool> stop{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+void on_signal(int number) {
+  if (stop.exchange(true)) {
+    std::signal(number, SIG_DFL);
+    std::raise(number);
+  }
+}
+
+}  // namespace
+
+const std::atomic<bool>& stop_flag() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+  return stop;
+}
+
+}  // namespace hadal::cli

@@ -1,0 +1,11 @@
+// SIGINT and SIGTERM as a flag; only the program installs handlers, never a library.
+#pragma once
+
+#include <atomic>
+
+namespace hadal::cli {
+
+// Installs the handlers on the first call. The second signal ends the process at once.
+const std::atomic<bool>& stop_flag();
+
+}  // namespace hadal::cli
