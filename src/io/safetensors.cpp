@@ -11,13 +11,18 @@ namespace hadal::io {
 
 namespace {
 
+// Keys in a tree: base/json.h keeps their order, and looks each new one up among all before it.
+using Header = nlohmann::json;
+
 struct TypeName {
   std::string_view name;
   DType dtype;
 };
-constexpr TypeName kTypes[] = {{"F32", DType::f32}, {"BF16", DType::bf16}, {"F16", DType::f16}, {"F64", DType::f64},         {"I32", DType::i32},
-                               {"I64", DType::i64}, {"U8", DType::u8},     {"F8_E4M3", DType::f8_e4m3}, {"F8_E5M2", DType::f8_e5m2}};
+constexpr TypeName kTypes[] = {{"F32", DType::f32}, {"BF16", DType::bf16},       {"F16", DType::f16},
+                               {"F64", DType::f64}, {"I32", DType::i32},         {"I64", DType::i64},
+                               {"U8", DType::u8},   {"F8_E4M3", DType::f8_e4m3}, {"F8_E5M2", DType::f8_e5m2}};
 constexpr std::uint64_t kMostHeader = 100u << 20;
+constexpr std::uint64_t kMostElements = std::uint64_t{1} << 48;
 
 DType type_of(const std::string& name, const std::string& where) {
   for (const TypeName& t : kTypes) {
@@ -34,29 +39,31 @@ std::string_view name_of_type(DType dtype) {
   return "";
 }
 
-std::uint64_t unsigned_number(const json& value, const std::string& where, std::string_view what) {
+std::uint64_t unsigned_number(const Header& value, const std::string& where, std::string_view what) {
   if (!value.is_number_unsigned()) fail("{}: {} must be non-negative integers", where, what);
   return value.get<std::uint64_t>();
 }
 
-TensorInfo read_info(const json& entry, const std::string& where, std::size_t data_bytes) {
+TensorInfo read_info(const Header& entry, const std::string& where, std::size_t data_bytes) {
   if (!entry.is_object() || !entry.contains("dtype") || !entry.contains("shape") || !entry.contains("data_offsets") ||
-      !entry["dtype"].is_string() || !entry["shape"].is_array() || !entry["data_offsets"].is_array() || entry["data_offsets"].size() != 2) {
+      !entry["dtype"].is_string() || !entry["shape"].is_array() || !entry["data_offsets"].is_array() ||
+      entry["data_offsets"].size() != 2) {
     fail("{}: must have dtype, shape and two data_offsets", where);
   }
   TensorInfo info;
   info.dtype = type_of(entry["dtype"].get<std::string>(), where);
   std::uint64_t elements = 1;
-  for (const json& d : entry["shape"]) {
+  for (const Header& d : entry["shape"]) {
     const std::uint64_t n = unsigned_number(d, where, "the sizes of its shape");
-    if (n > 0 && elements > (std::uint64_t{1} << 48) / n) fail("{}: its shape is too large", where);
+    if (n > kMostElements || (n > 0 && elements > kMostElements / n)) fail("{}: its shape is too large", where);
     elements *= n;
     info.shape.push_back(static_cast<std::int64_t>(n));
   }
   info.begin = unsigned_number(entry["data_offsets"][0], where, "data_offsets");
   info.end = unsigned_number(entry["data_offsets"][1], where, "data_offsets");
   if (info.begin > info.end || info.end > data_bytes) {
-    fail("{}: data_offsets [{}, {}) lie outside of the file's {} data bytes: the file is truncated or damaged", where, info.begin, info.end, data_bytes);
+    fail("{}: data_offsets [{}, {}) lie outside of the file's {} data bytes: the file is truncated or damaged", where,
+         info.begin, info.end, data_bytes);
   }
   if (info.end - info.begin != elements * size_of(info.dtype)) {
     fail("{}: shape {} of {} needs {} bytes, data_offsets give {}", where, to_string(info.shape), name_of(info.dtype),
@@ -65,27 +72,36 @@ TensorInfo read_info(const json& entry, const std::string& where, std::size_t da
   return info;
 }
 
-void check_overlap(const std::map<std::string, TensorInfo>& tensors, const std::string& file) {
+// The format allows neither overlaps nor holes nor bytes after the last tensor: all of them are signs of damage.
+void check_coverage(const std::map<std::string, TensorInfo>& tensors, const std::string& file, std::size_t data_bytes) {
   std::vector<std::pair<const std::string*, const TensorInfo*>> order;
   for (const auto& [name, info] : tensors) order.emplace_back(&name, &info);
-  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return std::pair(a.second->begin, a.second->end) < std::pair(b.second->begin, b.second->end); });
-  for (std::size_t i = 1; i < order.size(); ++i) {
-    if (order[i].second->begin < order[i - 1].second->end) fail("{}: tensors '{}' and '{}' overlap", file, *order[i - 1].first, *order[i].first);
+  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.second->begin, a.second->end) < std::pair(b.second->begin, b.second->end);
+  });
+  std::size_t end = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const auto& [name, info] = order[i];
+    if (info->begin < end) fail("{}: tensors '{}' and '{}' overlap", file, *order[i - 1].first, *name);
+    if (info->begin > end) fail("{}: bytes {} to {} before tensor '{}' belong to none", file, end, info->begin, *name);
+    end = info->end;
   }
+  if (end != data_bytes) fail("{}: {} bytes after the last tensor belong to none", file, data_bytes - end);
 }
 
 // nlohmann keeps the last of two equal keys: count them while parsing.
-json parse_header(std::string_view text, const std::string& file) {
+Header parse_header(std::string_view text, const std::string& file) {
   std::set<std::string> seen;
   std::string twice;
-  const json::parser_callback_t callback = [&](int depth, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::key && depth == 1 && !seen.insert(value.get<std::string>()).second) twice = value.get<std::string>();
+  const Header::parser_callback_t callback = [&](int depth, Header::parse_event_t event, Header& value) {
+    const bool key = event == Header::parse_event_t::key && depth == 1;
+    if (key && !seen.insert(value.get<std::string>()).second) twice = value.get<std::string>();
     return true;
   };
-  json header;
+  Header header;
   try {
-    header = json::parse(text, callback);
-  } catch (const json::parse_error& e) {
+    header = Header::parse(text, callback);
+  } catch (const Header::parse_error& e) {
     fail("{}: the safetensors header is not valid JSON (byte {})", file, e.byte);
   }
   if (!twice.empty()) fail("{}: tensor '{}' is there twice", file, twice);
@@ -104,21 +120,23 @@ Safetensors Safetensors::open(const std::filesystem::path& path) {
   if (bytes.size() < 8) fail("{}: {} bytes are too few for a safetensors file", file, bytes.size());
   std::memcpy(&length, bytes.data(), 8);
   if (length > kMostHeader || length > bytes.size() - 8) {
-    fail("{}: not a safetensors file, or truncated: a header of {} bytes is announced, the file has {}", file, length, bytes.size());
+    fail("{}: not a safetensors file, or truncated: a header of {} bytes is announced, the file has {}", file, length,
+         bytes.size());
   }
   s.data_begin_ = 8 + length;
-  const json header = parse_header({reinterpret_cast<const char*>(bytes.data()) + 8, length}, file);
+  const Header header = parse_header({reinterpret_cast<const char*>(bytes.data()) + 8, length}, file);
   for (const auto& [name, entry] : header.items()) {
     if (name != "__metadata__") {
       s.tensors_[name] = read_info(entry, fmt::format("{}: tensor '{}'", file, name), bytes.size() - s.data_begin_);
       continue;
     }
+    if (!entry.is_object()) fail("{}: __metadata__ must be a JSON object", file);
     for (const auto& [key, value] : entry.items()) {
       if (!value.is_string()) fail("{}: metadata '{}' must be a string", file, key);
       s.metadata_[key] = value.get<std::string>();
     }
   }
-  check_overlap(s.tensors_, file);
+  check_coverage(s.tensors_, file, bytes.size() - s.data_begin_);
   return s;
 }
 
@@ -145,23 +163,54 @@ Tensor Safetensors::tensor(const std::string& name) const {
   return copy;
 }
 
-void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
+namespace {
+
+std::string header_of(const std::filesystem::path& path, const std::vector<TensorSpec>& specs,
+                      const Metadata& metadata) {
   json header = json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t offset = 0;
-  for (const auto& [name, t] : tensors) {
-    if (header.contains(name)) fail("{}: tensor '{}' would be written twice", path.string(), name);
-    header[name] = {{"dtype", name_of_type(t.dtype())}, {"shape", t.shape()}, {"data_offsets", {offset, offset + t.bytes()}}};
+  std::set<std::string_view> seen;  // an ordered json looks keys up one by one
+  for (const TensorSpec& t : specs) {
+    if (!seen.insert(t.name).second) fail("{}: tensor '{}' would be written twice", path.string(), t.name);
+    json entry = {{"dtype", name_of_type(t.dtype)}, {"shape", t.shape}, {"data_offsets", {offset, offset + t.bytes()}}};
+    header.get_ref<json::object_t&>().emplace_back(t.name, std::move(entry));
     offset += t.bytes();
   }
   std::string text = header.dump();
-  text.resize((text.size() + 63) / 64 * 64, ' ');  // so that the data lies aligned in a memory map
-  if ((text.size() + 8) % 64 != 0) text.resize(text.size() + 56, ' ');
+  const std::size_t rest = (8 + text.size()) % 64;  // so that the data lies aligned in a memory map
+  if (rest != 0) text.append(64 - rest, ' ');
+  return text;
+}
+
+}  // namespace
+
+SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorSpec> specs,
+                                     const Metadata& metadata)
+    : file_(path), specs_(std::move(specs)) {
+  const std::string text = header_of(path, specs_, metadata);
   const std::uint64_t length = text.size();
-  AtomicFile file(path);
-  file.append(&length, 8);
-  file.append(text);
-  for (const auto& [name, t] : tensors) file.append(t.raw(), t.bytes());
+  file_.append(&length, 8);
+  file_.append(text);
+}
+
+void SafetensorsWriter::append(const std::string& name, const Tensor& t) {
+  HADAL_ASSERT(next_ < specs_.size());
+  const TensorSpec& spec = specs_[next_++];
+  HADAL_ASSERT(spec.name == name && spec.dtype == t.dtype() && spec.shape == t.shape());
+  file_.append(t.raw(), t.bytes());
+}
+
+void SafetensorsWriter::commit() {
+  HADAL_ASSERT(next_ == specs_.size());
+  file_.commit();
+}
+
+void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors, const Metadata& metadata) {
+  std::vector<TensorSpec> specs;
+  for (const auto& [name, t] : tensors) specs.push_back({name, t.dtype(), t.shape()});
+  SafetensorsWriter file(path, std::move(specs), metadata);
+  for (const auto& [name, t] : tensors) file.append(name, t);
   file.commit();
 }
 

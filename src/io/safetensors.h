@@ -23,11 +23,12 @@ struct TensorInfo {
 
 class Safetensors {
  public:
-  // Checks the whole header: sizes, dtypes, shapes, offsets in range, no overlap, no duplicate. Throws Error.
+  // Checks the whole header: sizes, dtypes, shapes, no duplicate, data covered without overlap, hole or rest. Throws
+  // Error.
   static Safetensors open(const std::filesystem::path& path);
 
   bool contains(const std::string& name) const { return tensors_.contains(name); }
-  std::vector<std::string> names() const;  // sorted
+  std::vector<std::string> names() const;                 // sorted
   const TensorInfo& info(const std::string& name) const;  // Throws Error if there is none
   Tensor tensor(const std::string& name) const;           // a view of the map, or a copy if it lies unaligned
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
@@ -40,9 +41,33 @@ class Safetensors {
   std::map<std::string, std::string> metadata_;
 };
 
+// What a file will hold, known before its data.
+struct TensorSpec {
+  std::string name;
+  DType dtype = DType::f32;
+  Shape shape;
+  std::size_t bytes() const { return static_cast<std::size_t>(numel(shape)) * size_of(dtype); }
+};
+
+using Metadata = std::map<std::string, std::string>;
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
-// Writes atomically, tensors in the given order. Throws Error for a duplicate name or a failed write.
-void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata);
+// Writes one file, tensor by tensor, so that only one of them is in memory. Without commit() nothing is left behind.
+class SafetensorsWriter {
+ public:
+  // Writes the header. Throws Error for a duplicate name or a failed write.
+  SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorSpec> specs, const Metadata& metadata);
+  // The next tensor of `specs`. Throws std::logic_error if name, dtype or shape are not what was announced.
+  void append(const std::string& name, const Tensor& tensor);
+  void commit();  // throws std::logic_error if a tensor is still missing
+
+ private:
+  AtomicFile file_;
+  std::vector<TensorSpec> specs_;
+  std::size_t next_ = 0;
+};
+
+// Writes atomically, tensors in the given order.
+void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors, const Metadata& metadata);
 
 }  // namespace hadal::io

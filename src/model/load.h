@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "io/hf_dir.h"
@@ -9,23 +10,30 @@
 
 namespace hadal::model {
 
-// Loads config and weights; weights are converted to the compute dtype. Throws Error naming the tensor that is missing or
-// mis-shaped, or the config field that is not supported.
-CausalLm load_model(const std::filesystem::path& dir, DType act, MtpHidden mtp_hidden = MtpHidden::post_norm);
+// Loads config and weights; weights are converted to the compute dtype. Without any tensor of the MTP layers that the
+// config announces, the model has none (names.h). mtp_hidden overrides the config's. Throws Error naming the tensor
+// that is missing or mis-shaped, or the config field that is not supported.
+CausalLm load_model(const std::filesystem::path& dir, DType act, std::optional<MtpHidden> mtp_hidden = std::nullopt);
 
 // Throws Error naming the first tensor that is missing, mis-shaped, or has no place in the config. Reads headers only.
 void check_weights(const Config& config, const io::HfDir& dir);
 
-// Random weights N(0, std²), gains 1, biases 0, keyed by (seed, tensor name) (SPEC §2.3; DESIGN §3). std 0: the config's.
+// Throws Error if an MTP layer's embed_tokens or shared_head.head, or a tied lm_head, is there and is not a copy.
+void check_copies(const Config& config, const io::HfDir& dir);
+
+// Random weights N(0, std²), gains 1, biases 0, keyed by (seed, tensor name) (SPEC §2.3; DESIGN §3). std 0: the
+// config's.
 void init_model(CausalLm& model, std::uint64_t seed, double std);
 
-// Copies the weights of `dir` into the model, which has been built already (--init-from). Configs must agree in every shape.
+// Copies the weights of `dir` into the model, which has been built already (--init-from). Configs must agree in every
+// shape.
 void load_weights(CausalLm& model, const std::filesystem::path& dir);
 
-// Writes config.json, generation_config.json, model.safetensors and, if tokenizer_dir is not empty, the tokenizer's files.
-// MTP modules get the copies of embed_tokens and shared_head.head that released files have.
-void write_model_dir(const std::filesystem::path& dir, const Config& config, DType dtype, const io::NamedTensors& weights,
-                     const std::filesystem::path& tokenizer_dir);
+// Writes config.json, generation_config.json, model.safetensors and, if tokenizer_dir is not empty, the tokenizer's
+// files (and its generation_config.json, if there is one). MTP modules get the copies of embed_tokens and
+// shared_head.head that released files have.
+void write_model_dir(const std::filesystem::path& dir, const Config& config, DType dtype,
+                     const io::NamedTensors& weights, const std::filesystem::path& tokenizer_dir);
 
 // f(name in the checkpoint, value) for a parameter, or for each expert of a stack (as an (out, in) view).
 template <class F>

@@ -1,0 +1,39 @@
+// The tensors of a checkpoint: one ordered list of names, shapes and kinds for every config, from the same modules that
+// run.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "io/hf_dir.h"
+#include "model/build.h"
+
+namespace hadal::model {
+
+struct CheckpointTensor {
+  std::string name;  // as in the file
+  Shape shape;
+  nn::ParameterKind kind = nn::ParameterKind::matrix;
+  bool mtp = false;
+  std::string copy_of;  // the tensor that this one repeats, else empty: MTP's embed_tokens and shared_head.head
+};
+
+// What a released checkpoint of this config holds, layer by layer, experts one by one, MTP's copies included.
+std::vector<CheckpointTensor> checkpoint_tensors(const Config& config);
+
+// The dtypes of a released checkpoint in one compute dtype (f32 or bf16): gate and gate bias stay f32 (SPEC §9.14).
+DType stored_dtype(const CheckpointTensor& tensor, DType dtype);
+
+// The same list as DeepSeek stores V3 (SPEC §4.1): e4m3 matrices with f32 scales of 128 x 128 blocks as
+// NAME_scale_inv; eh_proj, embeddings, gate and norms in bf16; gate bias in f32.
+std::vector<io::TensorSpec> fp8_checkpoint(const Config& config);
+
+// What is wrong with the tensors of a folder, a line each: missing, of another shape, or without a place in the config.
+// MTP's copies, and lm_head where the head is tied, may be there or not. Reads headers only.
+std::vector<std::string> weight_problems(const Config& config, const io::HfDir& dir);
+
+// transformers drops MTP layers when it saves, yet keeps num_nextn_predict_layers: 0 then, if no tensor of them is
+// there.
+Config config_of_weights(Config config, const io::HfDir& dir);
+
+}  // namespace hadal::model
