@@ -1,44 +1,70 @@
-// hadal convert SRC DST: a model folder through our reader and writer, in another dtype if wanted.
+// hadal convert SRC DST: a model folder through our reader and writer, in another dtype if wanted, tensor by tensor.
 #include <CLI/CLI.hpp>
 
 #include <memory>
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "cli/verbs.h"
+#include "io/convert.h"
 #include "model/load.h"
+#include "model/names.h"
 
 namespace hadal::cli {
 
 namespace {
 
-void run(const std::string& source, const std::string& target, const std::string& dtype) {
-  namespace fs = std::filesystem;
-  if (fs::exists(target) && !fs::is_empty(target)) fail("{}: the target folder exists and is not empty", target);
-  const DType type = dtype_from_name(dtype);
-  model::CausalLm model = model::load_model(source, type);
+namespace fs = std::filesystem;
+
+struct Arguments {
+  std::string source, target, dtype = "f32";
+  double shard_gb = 5;
+};
+
+void make_target(const std::string& target) {
   std::error_code error;
+  if (fs::exists(target) && (!fs::is_directory(target) || !fs::is_empty(target))) {
+    fail("{}: the target exists and is not an empty folder", target);
+  }
   fs::create_directories(target, error);
   if (error) fail("cannot make the folder {}: {}", target, error.message());
-  io::NamedTensors weights;
-  model.visit([&](const nn::Parameter& p) {
-    model::each_checkpoint_tensor(p, *p.value, [&](const std::string& name, const Tensor& t) { weights.emplace_back(name, t); });
-  });
-  model::write_model_dir(target, model.config(), type, weights, source);
-  fmt::print("{}: {} tensors written in {}\n", target, weights.size(), name_of(type));
+}
+
+void run(const Arguments& a) {
+  const DType type = dtype_from_name(a.dtype);
+  const io::HfDir source(a.source);
+  const model::Config config = model::config_of_weights(model::load_config(a.source), source);
+  model::check_weights(config, source);
+  model::check_copies(config, source);
+  make_target(a.target);
+  const std::vector<model::CheckpointTensor> tensors = model::checkpoint_tensors(config);
+  io::WeightsWriter writer(a.target, model::checkpoint_specs(config, type),
+                           static_cast<std::uint64_t>(a.shard_gb * 1e9));
+  Progress progress("convert", static_cast<std::int64_t>(tensors.size()), "tensors");
+  std::int64_t done = 0;
+  for (const model::CheckpointTensor& t : tensors) {
+    const std::string what = a.source + ": tensor '" + t.name + "'";
+    const Tensor value = source.tensor(t.copy_of.empty() ? t.name : t.copy_of);
+    writer.append(t.name, io::converted(value, model::stored_dtype(t, type), what));
+    progress.update(++done);
+  }
+  writer.commit();
+  progress.finish();
+  model::write_companions(a.target, config, type, a.source);
+  fmt::print("{}: {} tensors written in {}\n", a.target, tensors.size(), name_of(type));
 }
 
 }  // namespace
 
 void add_convert(CLI::App& app) {
-  struct Arguments {
-    std::string source, target, dtype = "f32";
-  };
   auto a = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("convert", "read a model folder and write it anew");
   verb->add_option("source", a->source, "model folder")->required();
   verb->add_option("target", a->target, "new folder")->required();
-  verb->add_option("--dtype", a->dtype, "of linear weights and embeddings; norms, router and gate bias stay f32")->check(CLI::IsMember({"f32", "bf16"}));
-  verb->callback([a] { run(a->source, a->target, a->dtype); });
+  verb->add_option("--dtype", a->dtype, "of the weights; gates and their biases stay f32")
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  verb->add_option("--shard-gb", a->shard_gb, "largest file, in 10^9 bytes")->check(CLI::PositiveNumber);
+  verb->callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

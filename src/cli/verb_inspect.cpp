@@ -1,15 +1,15 @@
 // hadal inspect PRESET|DIR: parameters, activated parameters, FLOPs and cache of a config.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/verbs.h"
-#include "io/hf_dir.h"
 #include "model/accounting.h"
-#include "model/load.h"
+#include "model/names.h"
 
 namespace hadal::cli {
 
@@ -17,12 +17,14 @@ namespace {
 
 std::string grouped(std::int64_t n) {
   std::string digits = std::to_string(n);
-  for (auto i = static_cast<std::ptrdiff_t>(digits.size()) - 3; i > 0; i -= 3) digits.insert(static_cast<std::size_t>(i), ",");
+  for (auto i = static_cast<std::ptrdiff_t>(digits.size()) - 3; i > 0; i -= 3)
+    digits.insert(static_cast<std::size_t>(i), ",");
   return digits;
 }
 
 std::string billions(std::int64_t n) {
-  return n >= 100'000'000 ? fmt::format("{:.2f}B", static_cast<double>(n) / 1e9) : fmt::format("{:.1f}M", static_cast<double>(n) / 1e6);
+  return n >= 1'000'000'000 ? fmt::format("{:.2f}B", static_cast<double>(n) / 1e9)
+                            : fmt::format("{:.1f}M", static_cast<double>(n) / 1e6);
 }
 
 void line(const std::string& what, const std::string& value, const std::string& note = "") {
@@ -36,7 +38,8 @@ void print_table(const std::string& what, const model::Config& c, const model::A
   if (a.mtp_parameters > 0) {
     line("MTP, unique", grouped(a.mtp_parameters), billions(a.mtp_parameters));
     line("MTP, copies of embedding and head", grouped(a.mtp_copies), "in released files");
-    line("all", grouped(a.parameters + a.mtp_parameters + a.mtp_copies), billions(a.parameters + a.mtp_parameters + a.mtp_copies));
+    line("all", grouped(a.parameters + a.mtp_parameters + a.mtp_copies),
+         billions(a.parameters + a.mtp_parameters + a.mtp_copies));
   }
   fmt::print("\nactivated for a token\n");
   line("with the head only", grouped(a.active_head_only), billions(a.active_head_only));
@@ -47,7 +50,8 @@ void print_table(const std::string& what, const model::Config& c, const model::A
   line("decoding, attention aside", fmt::format("{:.4g}", a.decode_flops_per_token));
   fmt::print("\ncache of a token at 16 bits, bytes\n");
   const auto bytes = [&](const std::string& name, std::int64_t elements) {
-    line(name, grouped(2 * elements), fmt::format("{:.1f} x", static_cast<double>(elements) / static_cast<double>(a.kv_elements)));
+    line(name, grouped(2 * elements),
+         fmt::format("{:.1f} x", static_cast<double>(elements) / static_cast<double>(a.kv_elements)));
   };
   bytes(c.is_mla() ? "this model (latent and k_pe)" : "this model (K and V)", a.kv_elements);
   bytes("its heads as MHA", a.kv_as_mha);
@@ -55,35 +59,85 @@ void print_table(const std::string& what, const model::Config& c, const model::A
   bytes("DeepSeek-67B", model::kDeepSeek67bKvElements);
 }
 
-json to_json(const model::Accounting& a) {
+std::int64_t bytes_of(const std::vector<io::TensorSpec>& specs) {
+  std::int64_t bytes = 0;
+  for (const io::TensorSpec& t : specs) bytes += static_cast<std::int64_t>(t.bytes());
+  return bytes;
+}
+
+void print_checkpoint(const model::Config& c) {
+  fmt::print("\ncheckpoint, bytes of tensors\n");
+  const auto show = [](const char* name, const std::vector<io::TensorSpec>& specs) {
+    line(name, grouped(bytes_of(specs)), grouped(static_cast<std::int64_t>(specs.size())) + " tensors");
+  };
+  show("f32", model::checkpoint_specs(c, DType::f32));
+  show("bf16", model::checkpoint_specs(c, DType::bf16));
+  if (c.is_mla()) show("FP8 with scales, as V3's", model::fp8_checkpoint(c));
+}
+
+json to_json(const model::Config& c, const model::Accounting& a) {
   json components = json::object();
   for (const auto& [name, n] : a.components) components[name] = n;
+  const auto checkpoint = [](const std::vector<io::TensorSpec>& specs) -> json {
+    return {{"tensors", specs.size()}, {"bytes", bytes_of(specs)}};
+  };
+  json checkpoints = {{"f32", checkpoint(model::checkpoint_specs(c, DType::f32))},
+                      {"bf16", checkpoint(model::checkpoint_specs(c, DType::bf16))}};
+  if (c.is_mla()) checkpoints["fp8"] = checkpoint(model::fp8_checkpoint(c));
   return {{"parameters", a.parameters},
           {"mtp_parameters", a.mtp_parameters},
           {"mtp_copies", a.mtp_copies},
           {"components", components},
-          {"active_parameters", {{"head_only", a.active_head_only}, {"both", a.active_with_both}, {"neither", a.active_neither}}},
+          {"active_parameters",
+           {{"head_only", a.active_head_only}, {"both", a.active_with_both}, {"neither", a.active_neither}}},
           {"train_flops_per_token", a.train_flops_per_token},
           {"decode_flops_per_token", a.decode_flops_per_token},
           {"kv_bytes_per_token", 2 * a.kv_elements},
           {"kv_bytes_per_token_mha", 2 * a.kv_as_mha},
-          {"kv_bytes_per_token_gqa8", 2 * a.kv_as_gqa8}};
+          {"kv_bytes_per_token_gqa8", 2 * a.kv_as_gqa8},
+          {"checkpoint", checkpoints}};
+}
+
+// A folder without MTP weights counts as it is loaded, not as config.json announces it.
+struct Subject {
+  model::Config config;
+  std::vector<std::string> notes;
+};
+
+Subject open_subject(const std::string& what) {
+  namespace fs = std::filesystem;
+  if (model::is_preset(what)) return {model::preset(what), {}};
+  if (!fs::exists(what)) {
+    fail("'{}' is neither a model folder, nor a config.json, nor a preset ({})", what, model::preset_names());
+  }
+  Subject s{model::load_config(what), {}};
+  if (!fs::is_directory(what) || !io::has_weights(what)) return s;
+  const io::HfDir dir(what);
+  const std::int64_t announced = s.config.num_nextn_predict_layers;
+  s.config = model::config_of_weights(s.config, dir);
+  if (s.config.num_nextn_predict_layers != announced) {
+    s.notes.push_back(
+        fmt::format("config.json announces {} MTP modules, the weights hold none: counted without", announced));
+  }
+  const std::vector<std::string> problems = model::weight_problems(s.config, dir);
+  constexpr std::size_t kShown = 20;
+  for (std::size_t i = 0; i < std::min(problems.size(), kShown); ++i) fmt::print(stderr, "{}: {}\n", what, problems[i]);
+  if (!problems.empty()) fail("{}: {} tensors are not as config.json wants them", what, problems.size());
+  s.notes.push_back("every tensor is there, in its shape");
+  return s;
 }
 
 void run(const std::string& what, std::int64_t sequence, bool as_json) {
-  const bool is_path = std::filesystem::exists(what);
-  const model::Config c = is_path ? model::load_config(what) : model::preset(what);
-  const bool weights = is_path && std::filesystem::is_directory(what) &&
-                       (std::filesystem::exists(std::filesystem::path(what) / "model.safetensors") ||
-                        std::filesystem::exists(std::filesystem::path(what) / "model.safetensors.index.json"));
-  if (weights) model::check_weights(c, io::HfDir(what));
-  const model::Accounting a = model::account(c, sequence);
+  const Subject s = open_subject(what);
+  const model::Accounting a = model::account(s.config, sequence);
   if (as_json) {
-    fmt::print("{}\n", to_json(a).dump(1));
-  } else {
-    print_table(what, c, a, sequence);
-    if (weights) fmt::print("\nweights: every tensor is there, in its shape\n");
+    fmt::print("{}\n", to_json(s.config, a).dump(1));
+    return;
   }
+  print_table(what, s.config, a, sequence);
+  print_checkpoint(s.config);
+  if (!s.notes.empty()) fmt::print("\n");
+  for (const std::string& note : s.notes) fmt::print("weights: {}\n", note);
 }
 
 }  // namespace
@@ -96,7 +150,10 @@ void add_inspect(CLI::App& app) {
   };
   auto a = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("inspect", "parameters, FLOPs and cache of a preset or a model folder");
-  verb->add_option("model", a->what, "preset (tiny, demo, bench-100m, v2-lite, moonlight, v2, v3), config.json or model folder")->required();
+  verb->add_option("model", a->what,
+                   "preset (" + model::preset_names() +
+                       "), model folder or its config.json; a folder named like a preset: ./NAME")
+      ->required();
   verb->add_option("--sequence", a->sequence, "tokens of a row, for the FLOPs of training")->check(CLI::PositiveNumber);
   verb->add_flag("--json", a->as_json, "print one JSON object");
   verb->callback([a] { run(a->what, a->sequence, a->as_json); });

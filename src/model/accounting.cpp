@@ -8,7 +8,8 @@ namespace {
 
 enum Component { kAttention, kDense, kRouted, kShared, kRouter, kMtpGlue, kNorms, kEmbedding, kComponents };
 
-constexpr const char* kNames[] = {"attention", "dense FFN", "routed experts", "shared experts", "router and bias", "MTP projection", "norms", "embedding and head"};
+constexpr const char* kNames[] = {"attention",       "dense FFN",      "routed experts", "shared experts",
+                                  "router and bias", "MTP projection", "norms",          "embedding and head"};
 
 Component component_of(const ParameterShape& p) {
   const std::string& name = p.parameter.name;
@@ -22,12 +23,14 @@ Component component_of(const ParameterShape& p) {
   return has("eh_proj") ? kMtpGlue : kNorms;
 }
 
-bool is_matrix(const ParameterShape& p) { return p.parameter.kind == nn::ParameterKind::matrix || p.parameter.kind == nn::ParameterKind::router; }
+bool is_matrix(const ParameterShape& p) {
+  return p.parameter.kind == nn::ParameterKind::matrix || p.parameter.kind == nn::ParameterKind::router;
+}
 
 struct Sums {
   std::int64_t total[kComponents] = {};
-  std::int64_t active = 0;          // without embedding and head
-  std::int64_t active_matmul = 0;   // of these, what is multiplied with
+  std::int64_t active = 0;         // without embedding and head
+  std::int64_t active_matmul = 0;  // of these, what is multiplied with
 };
 
 Sums sums_of(const Config& c, bool mtp) {
@@ -35,7 +38,8 @@ Sums sums_of(const Config& c, bool mtp) {
   for (const ParameterShape& p : layout(c)) {
     if (p.mtp != mtp) continue;
     const Component component = component_of(p);
-    const std::int64_t n = numel(p.shape), used = p.parameter.stacked ? n / c.n_routed_experts * c.num_experts_per_tok : n;
+    const std::int64_t n = numel(p.shape),
+                       used = p.parameter.stacked ? n / c.n_routed_experts * c.num_experts_per_tok : n;
     s.total[component] += n;
     if (component == kEmbedding) continue;
     s.active += used;
@@ -53,7 +57,8 @@ double train_flops_per_token(const Config& c, std::int64_t sequence) {
   const Sums main = sums_of(c, false), mtp = sums_of(c, true);
   const std::int64_t head = c.vocab_size * c.hidden_size, modules = c.num_nextn_predict_layers;
   const auto multiplied = static_cast<double>(main.active_matmul + mtp.active_matmul + (1 + modules) * head);
-  const auto scores = static_cast<double>((c.num_hidden_layers + modules) * c.num_attention_heads * (qk_dim(c) + v_dim(c)));
+  const auto scores =
+      static_cast<double>((c.num_hidden_layers + modules) * c.num_attention_heads * (qk_dim(c) + v_dim(c)));
   return 6 * multiplied + 3 * scores * static_cast<double>(sequence);
 }
 
@@ -69,7 +74,7 @@ Accounting account(const Config& c, std::int64_t sequence) {
   a.mtp_copies = c.num_nextn_predict_layers * 2 * embedding;
   a.active_neither = main.active;
   a.active_head_only = main.active + embedding;
-  a.active_with_both = main.active + 2 * embedding;
+  a.active_with_both = main.active + (c.tie_word_embeddings ? 1 : 2) * embedding;
   a.train_flops_per_token = train_flops_per_token(c, sequence);
   a.decode_flops_per_token = 2.0 * static_cast<double>(main.active_matmul + embedding);
   const std::int64_t layers = c.num_hidden_layers, heads = c.num_attention_heads;

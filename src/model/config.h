@@ -49,7 +49,7 @@ struct Config {
   RopeScaling rope;
   std::int64_t max_position_embeddings = 0;
   bool tie_word_embeddings = false;
-  std::int64_t bos_token_id = 0;
+  std::int64_t bos_token_id = -1;  // -1: none
   std::vector<std::int64_t> eos_token_ids;
   double initializer_range = 0.006;
 
@@ -61,11 +61,14 @@ struct Config {
   double softmax_scale() const;
 };
 
-// Reads config.json (or a folder that has one). Throws Error naming the file, the field and the value that is not supported.
+// Reads config.json (or a folder that has one). Throws Error naming the file, the field and the value that is not
+// supported.
 Config load_config(const std::filesystem::path& dir_or_json);
 // What transformers and we load; dtype goes to torch_dtype.
 std::string config_json(const Config& config, DType dtype);
-// tiny, demo, bench-100m, v2-lite, moonlight, v2, v3.
+// tiny, demo, bench-100m, v2-lite, moonlight, v2, v3. Throws Error that lists them for any other name.
 Config preset(std::string_view name);
+bool is_preset(std::string_view name);
+std::string preset_names();  // separated by commas
 
 }  // namespace hadal::model

@@ -87,20 +87,31 @@ namespace {
 std::string generation_json(const Config& c) {
   std::string eos;
   for (const std::int64_t id : c.eos_token_ids) eos += fmt::format("{}{}", eos.empty() ? "" : ", ", id);
-  if (c.eos_token_ids.size() != 1) eos = "[" + eos + "]";
-  return fmt::format(
-      "{{\n  \"bos_token_id\": {},\n  \"eos_token_id\": {},\n  \"do_sample\": true,\n  \"temperature\": 0.6,\n  "
-      "\"top_p\": 0.95\n}}\n",
-      c.bos_token_id, eos);
+  if (c.eos_token_ids.size() > 1) eos = "[" + eos + "]";
+  const std::string bos = c.bos_token_id < 0 ? "null" : std::to_string(c.bos_token_id);
+  return fmt::format(R"({{
+  "bos_token_id": {},
+  "eos_token_id": {},
+  "do_sample": true,
+  "temperature": 0.6,
+  "top_p": 0.95
+}}
+)",
+                     bos, eos.empty() ? "null" : eos);
 }
 
 }  // namespace
 
-void write_model_dir(const std::filesystem::path& dir, const Config& config, DType dtype,
-                     const io::NamedTensors& weights, const std::filesystem::path& tokenizer_dir) {
-  write_file_atomically(dir / "config.json", config_json(config, dtype));
+void write_companions(const std::filesystem::path& dir, const Config& config, DType dtype,
+                      const std::filesystem::path& tokenizer_dir) {
   write_file_atomically(dir / "generation_config.json", generation_json(config));
   if (!tokenizer_dir.empty()) io::copy_companions(tokenizer_dir, dir);
+  write_file_atomically(dir / "config.json", config_json(config, dtype));
+}
+
+void write_model_dir(const std::filesystem::path& dir, const Config& config, DType dtype,
+                     const io::NamedTensors& weights, const std::filesystem::path& tokenizer_dir) {
+  write_companions(dir, config, dtype, tokenizer_dir);
   const std::map<std::string, Tensor> values(weights.begin(), weights.end());
   io::NamedTensors all;
   for (const CheckpointTensor& t : checkpoint_tensors(config)) {

@@ -29,9 +29,13 @@ void init_model(CausalLm& model, std::uint64_t seed, double std);
 // shape.
 void load_weights(CausalLm& model, const std::filesystem::path& dir);
 
-// Writes config.json, generation_config.json, model.safetensors and, if tokenizer_dir is not empty, the tokenizer's
-// files (and its generation_config.json, if there is one). MTP modules get the copies of embed_tokens and
-// shared_head.head that released files have.
+// What lies beside the weights: config.json, generation_config.json and, if tokenizer_dir is not empty, the tokenizer's
+// files from there (and its generation_config.json, if there is one).
+void write_companions(const std::filesystem::path& dir, const Config& config, DType dtype,
+                      const std::filesystem::path& tokenizer_dir);
+
+// These and the weights, in one model.safetensors. MTP modules get the copies of embed_tokens and shared_head.head that
+// released files have.
 void write_model_dir(const std::filesystem::path& dir, const Config& config, DType dtype,
                      const io::NamedTensors& weights, const std::filesystem::path& tokenizer_dir);
 

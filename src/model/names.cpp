@@ -57,6 +57,12 @@ DType stored_dtype(const CheckpointTensor& t, DType dtype) {
   return t.kind == ParameterKind::router || t.kind == ParameterKind::gate_bias ? DType::f32 : dtype;
 }
 
+std::vector<io::TensorSpec> checkpoint_specs(const Config& c, DType dtype) {
+  std::vector<io::TensorSpec> all;
+  for (const CheckpointTensor& t : checkpoint_tensors(c)) all.push_back({t.name, stored_dtype(t, dtype), t.shape});
+  return all;
+}
+
 std::vector<io::TensorSpec> fp8_checkpoint(const Config& c) {
   std::vector<io::TensorSpec> all;
   for (const CheckpointTensor& t : checkpoint_tensors(c)) {

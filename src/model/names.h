@@ -24,6 +24,9 @@ std::vector<CheckpointTensor> checkpoint_tensors(const Config& config);
 // The dtypes of a released checkpoint in one compute dtype (f32 or bf16): gate and gate bias stay f32 (SPEC §9.14).
 DType stored_dtype(const CheckpointTensor& tensor, DType dtype);
 
+// That checkpoint's tensors as they are stored.
+std::vector<io::TensorSpec> checkpoint_specs(const Config& config, DType dtype);
+
 // The same list as DeepSeek stores V3 (SPEC §4.1): e4m3 matrices with f32 scales of 128 x 128 blocks as
 // NAME_scale_inv; eh_proj, embeddings, gate and norms in bf16; gate bias in f32.
 std::vector<io::TensorSpec> fp8_checkpoint(const Config& config);

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <iterator>
+
 #include "base/error.h"
 #include "model/config.h"
 
@@ -25,7 +28,8 @@ void set_heads(Config& c, std::int64_t heads, std::int64_t nope, std::int64_t ro
   c.v_head_dim = v;
 }
 
-void set_experts(Config& c, std::int64_t routed, std::int64_t shared, std::int64_t per_token, std::int64_t width, std::int64_t groups, std::int64_t top_groups) {
+void set_experts(Config& c, std::int64_t routed, std::int64_t shared, std::int64_t per_token, std::int64_t width,
+                 std::int64_t groups, std::int64_t top_groups) {
   c.n_routed_experts = routed;
   c.n_shared_experts = shared;
   c.num_experts_per_tok = per_token;
@@ -133,17 +137,18 @@ Config bench_100m() {
   return c;
 }
 
-// Widths are multiples of 256 and n_group > topk_group, so that an export loads in llama.cpp and takes k-quants (DESIGN §8).
+// Widths are multiples of 256 and n_group > topk_group, so that an export loads in llama.cpp and takes k-quants (DESIGN
+// §8).
 Config demo() {
   Config c = v3_like();
   c.vocab_size = 4096;
   c.hidden_size = 256;
-  c.num_hidden_layers = 5;
+  c.num_hidden_layers = 4;
   set_heads(c, 4, 64, 32, 64);
   c.q_lora_rank = 256;
   c.kv_lora_rank = 256;
-  c.intermediate_size = 768;
-  set_experts(c, 16, 1, 4, 256, 4, 2);
+  c.intermediate_size = 512;
+  set_experts(c, 16, 1, 2, 256, 4, 2);
   c.first_k_dense_replace = 1;
   c.num_nextn_predict_layers = 1;
   c.max_position_embeddings = 4096;
@@ -168,17 +173,30 @@ Config tiny() {
   return c;
 }
 
+constexpr struct {
+  std::string_view name;
+  Config (*make)();
+} kPresets[] = {
+    {"tiny", tiny}, {"demo", demo}, {"bench-100m", bench_100m}, {"v2-lite", v2_lite}, {"moonlight", moonlight},
+    {"v2", v2},     {"v3", v3}};
+
 }  // namespace
 
 Config preset(std::string_view name) {
-  const struct {
-    std::string_view name;
-    Config (*make)();
-  } kPresets[] = {{"tiny", tiny}, {"demo", demo}, {"bench-100m", bench_100m}, {"v2-lite", v2_lite}, {"moonlight", moonlight}, {"v2", v2}, {"v3", v3}};
   for (const auto& p : kPresets) {
     if (p.name == name) return p.make();
   }
-  fail("unknown preset '{}': there are tiny, demo, bench-100m, v2-lite, moonlight, v2, v3", name);
+  fail("unknown preset '{}': there are {}", name, preset_names());
+}
+
+bool is_preset(std::string_view name) {
+  return std::any_of(std::begin(kPresets), std::end(kPresets), [&](const auto& p) { return p.name == name; });
+}
+
+std::string preset_names() {
+  std::string names;
+  for (const auto& p : kPresets) names += (names.empty() ? "" : ", ") + std::string(p.name);
+  return names;
 }
 
 }  // namespace hadal::model
