@@ -43,8 +43,9 @@ HfDir::HfDir(const fs::path& dir) : dir_(dir) {
 }
 
 void HfDir::read_index(const fs::path& index) {
+  const nlohmann::json map = read_weight_map(index);
   std::map<std::string, std::size_t> numbers;
-  for (const auto& [name, file] : read_weight_map(index).items()) {
+  for (const auto& [name, file] : map.items()) {
     if (!file.is_string()) fail("{}: the file of tensor '{}' must be a string", index.string(), name);
     const auto shard = file.get<std::string>();
     if (fs::path(shard).filename() != shard) {

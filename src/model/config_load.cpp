@@ -244,9 +244,9 @@ void read_mla(Reader& r, Config& c) {
   r.require_stated("q_lora_rank", "null means none");
   c.q_lora_rank = r.integer_or("q_lora_rank", 0, 0, kWidth);
   c.kv_lora_rank = r.integer("kv_lora_rank", 1, kWidth);
-  c.qk_nope_head_dim = r.integer("qk_nope_head_dim", 1, kLayers);
-  c.qk_rope_head_dim = r.integer("qk_rope_head_dim", 2, kLayers);
-  c.v_head_dim = r.integer("v_head_dim", 1, kLayers);
+  c.qk_nope_head_dim = r.integer("qk_nope_head_dim", 1, kHead);
+  c.qk_rope_head_dim = r.integer("qk_rope_head_dim", 2, kHead);
+  c.v_head_dim = r.integer("v_head_dim", 1, kHead);
   if (c.qk_rope_head_dim % 2 != 0) r.wrong("qk_rope_head_dim", "even");
   c.num_key_value_heads = c.num_attention_heads;
   r.must_be("attention_bias", false);
@@ -273,7 +273,7 @@ void read_gqa(Reader& r, Config& c) {
     r.wrong("head_dim", "there, as num_attention_heads does not divide hidden_size");
   }
   c.head_dim = r.integer_or("head_dim", c.hidden_size / c.num_attention_heads, 2, kWidth);
-  if (c.head_dim % 2 != 0 || c.head_dim > kLayers) r.wrong("head_dim", fmt::format("even and at most {}", kLayers));
+  if (c.head_dim % 2 != 0 || c.head_dim > kHead) r.wrong("head_dim", fmt::format("even and at most {}", kHead));
   c.attention_bias = c.family == Family::qwen2;
   r.must_be("attention_bias", c.attention_bias);
   r.must_be("mlp_bias", false);
