@@ -51,7 +51,7 @@ const std::set<std::string> kIgnoredDense = {"moe_intermediate_size",
 // Both belong to use_sliding_window, which must be false.
 const std::set<std::string> kIgnoredGqa = {"sliding_window", "max_window_layers"};
 
-constexpr std::int64_t kLayers = 1024, kExperts = 4096, kWidth = 1 << 20,
+constexpr std::int64_t kLayers = 1024, kExperts = 4096, kHead = 1 << 16, kWidth = 1 << 20,
                        kCount = 1 << 24;  // so that no product overflows
 
 class Reader {
