@@ -5,8 +5,11 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
 #include "base/progress.h"
 #include "cli/verbs.h"
+#include "data/generate.h"
 #include "data/prepare.h"
 #include "data/shard.h"
 
@@ -40,11 +43,26 @@ void info(const std::string& folder) {
   fmt::print("{}: {} documents, {} tokens, {} bytes of text\n", folder, total.documents, total.tokens, total.text_bytes);
 }
 
+void generate(std::uint64_t seed, std::int64_t bytes, const std::string& out) {
+  AtomicFile file(out);
+  std::int64_t written = 0;
+  for (std::uint64_t number = 0; written < bytes; ++number) {
+    const std::string text = data::generated_document(seed, number, 4000);
+    const std::string line = json{{"text", text}}.dump() + "\n";
+    file.append(line);
+    written += static_cast<std::int64_t>(text.size());
+  }
+  file.commit();
+  fmt::print("{}: {} bytes of generated text\n", out, written);
+}
+
 }  // namespace
 
 void add_data(CLI::App& app) {
   struct Arguments {
     std::string tokenizer, out, folder;
+    std::uint64_t seed = 1;
+    std::int64_t bytes = 1000000;
     std::vector<std::string> inputs;
   };
   auto a = std::make_shared<Arguments>();
@@ -55,6 +73,11 @@ void add_data(CLI::App& app) {
   p->add_option("--input", a->inputs, "text files")->required();
   p->add_option("--out", a->out, "new folder for the shards")->required();
   p->callback([a] { prepare(a->tokenizer, a->inputs, a->out); });
+  CLI::App* g = verb->add_subcommand("generate", "made-up text from word lists, as .jsonl: a stand-in where no real text is to be had");
+  g->add_option("--seed", a->seed, "same seed, same text");
+  g->add_option("--bytes", a->bytes, "about how much")->check(CLI::PositiveNumber);
+  g->add_option("--out", a->out, "file to write")->required();
+  g->callback([a] { generate(a->seed, a->bytes, a->out); });
   CLI::App* i = verb->add_subcommand("info", "what the shards of a folder hold");
   i->add_option("folder", a->folder, "folder of shards")->required();
   i->callback([a] { info(a->folder); });

@@ -15,6 +15,7 @@ void add_data(CLI::App& app);
 void add_pretrain(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_chat(CLI::App& app);
+void add_report(CLI::App& app);
 void add_verify(CLI::App& app);
 
 }  // namespace hadal::cli

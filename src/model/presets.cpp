@@ -141,11 +141,11 @@ Config bench_100m() {
 // §8).
 Config demo() {
   Config c = v3_like();
-  c.vocab_size = 4096;
+  c.vocab_size = 2048;
   c.hidden_size = 256;
-  c.num_hidden_layers = 4;
-  set_heads(c, 4, 64, 32, 64);
-  c.q_lora_rank = 256;
+  c.num_hidden_layers = 3;
+  set_heads(c, 4, 32, 32, 64);
+  c.q_lora_rank = 128;
   c.kv_lora_rank = 256;
   c.intermediate_size = 512;
   set_experts(c, 16, 1, 2, 256, 4, 2);

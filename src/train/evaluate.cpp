@@ -11,6 +11,8 @@ namespace hadal::train {
 
 namespace {
 
+constexpr std::size_t kTokensAtOnce = 4096;
+
 std::vector<std::int32_t> argmax_rows(const Tensor& logits) {
   std::vector<std::int32_t> best;
   const std::int64_t vocab = logits.size(1);
@@ -72,9 +74,15 @@ double Evaluation::acceptance(std::size_t module) const {
 Evaluation evaluate(const kernels::Context& cx, const model::CausalLm& model, const std::vector<std::vector<std::int32_t>>& rows,
                     const std::function<std::int64_t(std::int32_t)>& bytes_of, const std::function<void(std::size_t)>& progress) {
   Evaluation e;
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    const std::vector<std::int32_t> inputs(rows[r].begin(), rows[r].end() - 1), targets(rows[r].begin() + 1, rows[r].end());
-    const model::Batch batch = model::batch_of_rows({inputs});
+  for (std::size_t first = 0; first < rows.size();) {
+    // Several rows share one pass; each is a sequence of its own, so its numbers do not depend on the others.
+    std::vector<std::vector<std::int32_t>> inputs;
+    std::vector<std::int32_t> targets;
+    for (; first < rows.size() && (inputs.empty() || targets.size() + rows[first].size() <= kTokensAtOnce); ++first) {
+      inputs.emplace_back(rows[first].begin(), rows[first].end() - 1);
+      targets.insert(targets.end(), rows[first].begin() + 1, rows[first].end());
+    }
+    const model::Batch batch = model::batch_of_rows(inputs);
     const model::ForwardResult trunk = model.forward(cx, batch, {});
     const Tensor logp = ops::log_probs(cx, trunk.hidden_TD, model.head(), Tensor::of<std::int32_t>(targets, {static_cast<std::int64_t>(targets.size())}));
     for (const float l : logp.span<float>()) e.nats -= l;
@@ -82,7 +90,7 @@ Evaluation evaluate(const kernels::Context& cx, const model::CausalLm& model, co
     for (const std::int32_t t : targets) e.bytes += bytes_of(t);
     add_loads(trunk, e);
     count_drafts(cx, model, batch, trunk, e);
-    if (progress) progress(r + 1);
+    if (progress) progress(first);
   }
   return e;
 }

@@ -128,4 +128,9 @@ double peak_memory_gib() {
   return static_cast<double>(usage.ru_maxrss) / (1 << 20);
 }
 
+double read_before(const std::filesystem::path& run_dir) {
+  const fs::path path = run_dir / "before.json";
+  return fs::exists(path) ? number(read_json(path), "heldout_bits_per_byte") : 0;
+}
+
 }  // namespace hadal::train

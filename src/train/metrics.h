@@ -43,5 +43,7 @@ class MetricsLog {
 };
 
 double peak_memory_gib();
+// Held-out bits per byte before the first step, as the trainer noted it; 0 if the run has no held-out text.
+double read_before(const std::filesystem::path& run_dir);
 
 }  // namespace hadal::train

@@ -204,7 +204,11 @@ TrainerOutcome Trainer::run() {
   const bool resumed = resume();
   peak_ = measure_gemm_peak(cx_, model_.act());
   MetricsLog log(in_.run_dir / "metrics.jsonl", state_.step);
-  if (!resumed && !in_.heldout.empty()) outcome.before = validate(true);
+  const fs::path before = in_.run_dir / "before.json";
+  if (!resumed && !in_.heldout.empty()) {
+    outcome.before = validate(true);
+    write_file_atomically(before, fmt::format("{{\"heldout_bits_per_byte\": {}}}\n", outcome.before.bits_per_byte()));
+  }
   while (state_.tokens < r_.train.tokens && !stopped()) {
     StepMetrics m = step();
     const bool last = state_.tokens >= r_.train.tokens;

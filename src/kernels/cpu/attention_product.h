@@ -31,8 +31,11 @@ template <bool kPairs>
 inline F32x16 step(F32x16 s, float a, F32x16 b) {
 #ifdef __AVX512BF16__
   if constexpr (kPairs) {
-    return {_mm512_dpbf16_ps(s.v, std::bit_cast<__m512bh>(_mm512_set1_epi32(std::bit_cast<int>(a))),
-                             std::bit_cast<__m512bh>(b.v))};
+    __m512i pair = _mm512_set1_epi32(std::bit_cast<int>(a));
+#ifdef __clang__
+    __asm__("" : "+v"(pair));  // clang-16 crashes on a broadcast that it sees as pairs of bf16
+#endif
+    return {_mm512_dpbf16_ps(s.v, std::bit_cast<__m512bh>(pair), std::bit_cast<__m512bh>(b.v))};
   }
 #endif
   return fma(set1(a), b, s);

@@ -31,25 +31,40 @@ void score_row(GateScore score, i64 experts, const float* logits, float* scores)
   for_lanes(experts, [&](i64 e, auto lanes) { store(scores + e, load(scores + e, lanes) / divisor, lanes); });
 }
 
-// Room for one row's choice: select (experts), group (groups), best (top_k).
+// Room for one row's choice: select (experts), group (groups).
 struct Choice {
-  float *select, *group, *best;
+  float *select, *group;
 };
 
-// The k best of n values, by (value, then lowest number): best (k) sorted, ids (k) their numbers. No NaN.
-void top_k(i64 n, const float* value, i64 k, float* best, i32* ids) {
+// The number of the greatest of n values, the lowest at ties; n if none is above -inf. No NaN; numbers are exact in
+// f32.
+i64 best_of(i64 n, const float* value) {
+  alignas(64) static constexpr float kNumbers[kLanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const F32x16 none = set1(static_cast<float>(n));
+  F32x16 top = set1(kLeftOut), number = none;  // of each lane
+  for_lanes(n, [&](i64 e, auto lanes) {
+    const F32x16 v = fill(load(value + e, lanes), kLeftOut, lanes);
+    number = select_less(top, v, load(kNumbers) + set1(static_cast<float>(e)), number);
+    top = max(top, v);
+  });
+  const F32x16 most = set1(max_lane(top));
+  return static_cast<i64>(-max_lane(negative(select_less(top, most, none, number))));
+}
+
+// ids (k), ascending: the k best of n values, by (value, then lowest number). Spoils the values.
+void top_k(i64 n, float* value, i64 k, i32* ids) {
   i64 count = 0;
-  for (i64 e = 0; e < n; ++e) {
-    const float v = value[e];
-    if (count == k && !(v > best[k - 1])) continue;
-    i64 at = count < k ? count++ : k - 1;
-    for (; at > 0 && v > best[at - 1]; --at) {
-      best[at] = best[at - 1];
-      ids[at] = ids[at - 1];
-    }
-    best[at] = v;
-    ids[at] = static_cast<i32>(e);
+  for (; count < k; ++count) {
+    const i64 e = best_of(n, value);
+    if (e == n) break;
+    ids[count] = static_cast<i32>(e);
+    value[e] = kLeftOut;
   }
+  // Only -inf is left: the lowest numbers that are not taken.
+  for (i32 e = 0; count < k; ++e) {
+    if (std::find(ids, ids + count, e) == ids + count) ids[count++] = e;
+  }
+  std::sort(ids, ids + k);
 }
 
 // -inf for the experts of all groups but the best top_groups (score, then lowest group).
@@ -80,8 +95,7 @@ void choose_row(const Gate& p, const float* scores, const Choice& room, i32* ids
     store(room.select + e, max(s, set1(kLeftOut)), lanes);  // in this operand order NaN becomes -inf
   });
   if (p.group_score != GroupScore::none) leave_out_groups(p, room);
-  top_k(p.experts, room.select, p.top_k, room.best, ids);
-  std::sort(ids, ids + p.top_k);
+  top_k(p.experts, room.select, p.top_k, ids);
 }
 
 void weigh_row(const Gate& p, const float* scores, const i32* ids, float* weights) {
@@ -134,9 +148,9 @@ void logit_gradient(const GateBackward& p, const float* scores, float* d) {
 
 void gate(const Context& cx, const Gate& p) {
   run_blocks(cx, p.rows, 8 * p.experts, [&](i64 begin, i64 end, int worker) {
-    const i64 room_size = p.experts + p.groups + p.top_k;
+    const i64 room_size = p.experts + p.groups;
     auto* room = static_cast<float*>(cx.scratch().worker(worker, static_cast<std::size_t>(room_size) * sizeof(float)));
-    const Choice choice{room, room + p.experts, room + p.experts + p.groups};
+    const Choice choice{room, room + p.experts};
     for (i64 t = begin; t < end; ++t) {
       float* scores = p.scores + t * p.experts;
       i32* ids = p.ids + t * p.top_k;
