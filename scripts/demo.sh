@@ -5,21 +5,21 @@
 set -euo pipefail
 hadal=${1:-build/hadal}
 demo=${2:-runs/demo}
-tokens=${HADAL_DEMO_TOKENS:-2000000}
+tokens=${HADAL_DEMO_TOKENS:-1800000}
 mkdir -p "$demo"
 say() { printf '\n== %s\n' "$*"; }
 
 say "1. texts"
 scripts/fetch_corpora.sh "$demo/corpora" "$hadal"
 say "2. tokenizer (byte-level BPE, 2,048 tokens)"
-[ -f "$demo/tokenizer/tokenizer.json" ] || "$hadal" tokenizer train --vocab-size 2048 --out "$demo/tokenizer" "$demo/corpora/train.jsonl"
+[ -f "$demo/tokenizer/tokenizer.json" ] || "$hadal" tokenizer train --vocab-size 2048 --out "$demo/tokenizer" "$demo/corpora/prose.jsonl" "$demo/corpora/speeches.jsonl"
 say "3. token shards"
-for part in train.jsonl heldout.txt; do
+for part in prose.jsonl speeches.jsonl heldout.txt; do
   folder=$demo/shards-${part%%.*}
   [ -d "$folder" ] || { rm -rf "$folder.new" && "$hadal" data prepare --tokenizer "$demo/tokenizer" --input "$demo/corpora/$part" --out "$folder.new" && mv "$folder.new" "$folder"; }
 done
 say "4. pre-training (preset demo, $tokens tokens; Ctrl-C saves, the same command goes on)"
-"$hadal" pretrain recipes/demo.toml --run "$demo/run" --set "data.tokenizer=$demo/tokenizer" --set "data.train=[\"$demo/shards-train\"]" \
+"$hadal" pretrain recipes/demo.toml --run "$demo/run" --set "data.tokenizer=$demo/tokenizer" --set "data.train=[\"$demo/shards-prose\", \"$demo/shards-speeches\"]" \
   --set "data.heldout=$demo/shards-heldout" --set "train.tokens=$tokens"
 say "5. what came out"
 xz_bytes=$(xz -9 --stdout "$demo/corpora/heldout.txt" | wc -c)
