@@ -48,7 +48,7 @@ void HfDir::read_index(const fs::path& index) {
   for (const auto& [name, file] : map.items()) {
     if (!file.is_string()) fail("{}: the file of tensor '{}' must be a string", index.string(), name);
     const auto shard = file.get<std::string>();
-    if (fs::path(shard).filename() != shard) {
+    if (shard.empty() || fs::path(shard).filename() != shard) {
       fail("{}: the file of tensor '{}' is '{}': it must lie in the folder itself", index.string(), name, shard);
     }
     if (!numbers.contains(shard)) {
