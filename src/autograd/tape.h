@@ -55,14 +55,15 @@ Tape* tape_of(std::initializer_list<const Tensor*> operands);
 // Hands a gradient to a value; adds if there is one already. Does nothing for a value without a node.
 void accumulate(const Tensor& value, Tensor grad);
 
-// The value's gradient if it is there and nobody else holds its memory: an op may then add to it in place. Else undefined.
+// The value's gradient if it is there and nobody else holds its memory: an op may then add to it in place. Else
+// undefined.
 Tensor exclusive_grad(const Tensor& value);
 
 // The f32 gradient buffer of a watched parameter. Only for leaves.
 float* leaf_grad(const Tensor& parameter);
 
-// y = f(inputs) without keeping what f's ops save: f runs again in the backward. f must be a pure function of its inputs
-// and of watched parameters, and must not hand out other tensors that need a gradient.
+// y = f(inputs) without keeping what f's ops save: f runs again in the backward. f must be a pure function of its
+// inputs and of watched parameters, and must not hand out other tensors that need a gradient.
 Tensor recompute(std::initializer_list<Tensor> inputs, const std::function<Tensor(const std::vector<Tensor>&)>& f);
 
 }  // namespace hadal::autograd

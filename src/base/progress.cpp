@@ -21,7 +21,13 @@ std::string duration(double seconds) {
 }
 
 Progress::Progress(std::string title, std::int64_t total, std::string unit, std::FILE* out)
-    : title_(std::move(title)), unit_(std::move(unit)), total_(total), out_(out), terminal_(isatty(fileno(out)) == 1), start_(Clock::now()), last_(start_ - std::chrono::hours(1)) {}
+    : title_(std::move(title)),
+      unit_(std::move(unit)),
+      total_(total),
+      out_(out),
+      terminal_(isatty(fileno(out)) == 1),
+      start_(Clock::now()),
+      last_(start_ - std::chrono::hours(1)) {}
 
 Progress::~Progress() {
   if (!finished_ && first_ >= 0 && terminal_) std::fputc('\n', out_);
@@ -47,7 +53,8 @@ void Progress::print(const std::string& note, bool last) {
     const double share = std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_));
     constexpr int kWidth = 24;
     const int full = static_cast<int>(share * kWidth);
-    line += fmt::format("[{}{}] {:3.0f}% ", std::string(static_cast<std::size_t>(full), '#'), std::string(static_cast<std::size_t>(kWidth - full), '.'), 100 * share);
+    line += fmt::format("[{}{}] {:3.0f}% ", std::string(static_cast<std::size_t>(full), '#'),
+                        std::string(static_cast<std::size_t>(kWidth - full), '.'), 100 * share);
   }
   line += fmt::format("{} {}", short_number(static_cast<double>(done_)), unit_);
   if (rate > 0) line += fmt::format(", {}/s", short_number(rate));

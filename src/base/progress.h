@@ -16,8 +16,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // `done` of total; note is shown at the end of the line. Cheap: prints at most ten times a second, or every ten seconds
-  // where there is no terminal.
+  // `done` of total; note is shown at the end of the line. Cheap: prints at most ten times a second, or every ten
+  // seconds where there is no terminal.
   void update(std::int64_t done, const std::string& note = "");
   // A line of its own that does not break the bar.
   void message(const std::string& line);

@@ -14,14 +14,14 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::a
 // A stream of numbers that depends on its key alone.
 class Rng {
  public:
-  Rng(std::uint64_t seed, std::string_view name);                          // init: (seed, tensor name)
-  Rng(std::uint64_t seed, std::uint64_t stream, std::uint64_t position);   // sampling: (request seed, position)
+  Rng(std::uint64_t seed, std::string_view name);                         // init: (seed, tensor name)
+  Rng(std::uint64_t seed, std::uint64_t stream, std::uint64_t position);  // sampling: (request seed, position)
 
   std::uint32_t bits();
   std::uint64_t uint64();
-  double uniform();                       // in (0, 1), 32 bits
-  double normal();                        // N(0, 1)
-  std::uint64_t below(std::uint64_t n);   // in [0, n), n > 0, without bias
+  double uniform();                      // in (0, 1), 32 bits
+  double normal();                       // N(0, 1)
+  std::uint64_t below(std::uint64_t n);  // in [0, n), n > 0, without bias
 
  private:
   std::array<std::uint32_t, 2> key_;

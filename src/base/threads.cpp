@@ -112,7 +112,7 @@ void ThreadPool::run(std::int64_t tasks, TaskRef f) {
   if (s.active.load(std::memory_order_acquire) != 0) {
     std::unique_lock lock(s.mutex);
     s.done.wait(lock, [&] { return s.active.load(std::memory_order_acquire) == 0; });
-  } 
+  }
   if (s.error) std::rethrow_exception(s.error);
 }
 

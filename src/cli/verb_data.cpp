@@ -24,23 +24,26 @@ void prepare(const std::string& tokenizer_dir, const std::vector<std::string>& i
   for (const std::string& warning : tokenizer.warnings()) fmt::print(stderr, "note: {}\n", warning);
   std::vector<fs::path> files(inputs.begin(), inputs.end());
   Progress progress("preparing", 0, "bytes");
-  const data::Prepared p = data::prepare(files, tokenizer, data::tokenizer_hash(tokenizer_dir), out, [&](std::uint64_t bytes) { progress.update(static_cast<std::int64_t>(bytes)); });
+  const data::Prepared p =
+      data::prepare(files, tokenizer, data::tokenizer_hash(tokenizer_dir), out,
+                    [&](std::uint64_t bytes) { progress.update(static_cast<std::int64_t>(bytes)); });
   progress.finish();
-  fmt::print("{}: {} documents, {} tokens, {} bytes of text, {:.2f} bytes a token\n", out, p.documents, p.tokens, p.text_bytes,
-             static_cast<double>(p.text_bytes) / static_cast<double>(p.tokens));
+  fmt::print("{}: {} documents, {} tokens, {} bytes of text, {:.2f} bytes a token\n", out, p.documents, p.tokens,
+             p.text_bytes, static_cast<double>(p.text_bytes) / static_cast<double>(p.tokens));
 }
 
 void info(const std::string& folder) {
   data::ShardInfo total;
   for (const data::Shard& s : data::open_shards(folder)) {
     const data::ShardInfo& i = s.info();
-    fmt::print("{}: {} documents, {} tokens of {} bytes, {} bytes of text, tokenizer {:016x}\n", s.path().filename().string(), i.documents, i.tokens,
-               i.token_bytes, i.text_bytes, i.tokenizer_hash);
+    fmt::print("{}: {} documents, {} tokens of {} bytes, {} bytes of text, tokenizer {:016x}\n",
+               s.path().filename().string(), i.documents, i.tokens, i.token_bytes, i.text_bytes, i.tokenizer_hash);
     total.documents += i.documents;
     total.tokens += i.tokens;
     total.text_bytes += i.text_bytes;
   }
-  fmt::print("{}: {} documents, {} tokens, {} bytes of text\n", folder, total.documents, total.tokens, total.text_bytes);
+  fmt::print("{}: {} documents, {} tokens, {} bytes of text\n", folder, total.documents, total.tokens,
+             total.text_bytes);
 }
 
 void generate(std::uint64_t seed, std::int64_t bytes, const std::string& out) {
@@ -73,7 +76,8 @@ void add_data(CLI::App& app) {
   p->add_option("--input", a->inputs, "text files")->required();
   p->add_option("--out", a->out, "new folder for the shards")->required();
   p->callback([a] { prepare(a->tokenizer, a->inputs, a->out); });
-  CLI::App* g = verb->add_subcommand("generate", "made-up text from word lists, as .jsonl: a stand-in where no real text is to be had");
+  CLI::App* g = verb->add_subcommand(
+      "generate", "made-up text from word lists, as .jsonl: a stand-in where no real text is to be had");
   g->add_option("--seed", a->seed, "same seed, same text");
   g->add_option("--bytes", a->bytes, "about how much")->check(CLI::PositiveNumber);
   g->add_option("--out", a->out, "file to write")->required();

@@ -25,7 +25,8 @@ struct Arguments {
   bool as_json = false, no_bos = false;
 };
 
-engine::GenerateSettings settings_of(const Arguments& a, const model::CausalLm& model, const text::Tokenizer& tokenizer) {
+engine::GenerateSettings settings_of(const Arguments& a, const model::CausalLm& model,
+                                     const text::Tokenizer& tokenizer) {
   engine::GenerateSettings s = a.settings;
   s.form = a.form == "expanded" ? nn::MlaForm::expanded : nn::MlaForm::latent;
   s.overflow = a.overflow == "drop-oldest" ? engine::Overflow::drop_oldest : engine::Overflow::stop;
@@ -40,7 +41,8 @@ void print_piece(const std::string& piece) {
 }
 
 // Streams one answer; returns what was generated.
-engine::Generated stream(engine::Generator& generator, const text::Tokenizer& tokenizer, const std::vector<std::string>& stop, std::string* text) {
+engine::Generated stream(engine::Generator& generator, const text::Tokenizer& tokenizer,
+                         const std::vector<std::string>& stop, std::string* text) {
   engine::StopStream out(tokenizer, stop);
   const std::atomic<bool>& interrupted = stop_flag();
   const auto show = [&](const std::string& piece) {
@@ -77,23 +79,32 @@ void generate(const Arguments& a) {
   const engine::Generated g = stream(generator, tokenizer, a.settings.stop, a.as_json ? &text : nullptr);
   const double total = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (a.as_json) {
-    fmt::print("{}\n", json{{"prompt_ids", prompt}, {"ids", g.tokens}, {"logprobs", g.logprobs}, {"text", text}, {"stop", engine::name_of(g.reason)}, {"dropped", g.dropped}}.dump(-1, ' ', false, json::error_handler_t::replace));
+    fmt::print("{}\n", json{{"prompt_ids", prompt},
+                            {"ids", g.tokens},
+                            {"logprobs", g.logprobs},
+                            {"text", text},
+                            {"stop", engine::name_of(g.reason)},
+                            {"dropped", g.dropped}}
+                           .dump(-1, ' ', false, json::error_handler_t::replace));
     return;
   }
   fmt::print("\n");
-  fmt::print(stderr, "{} tokens read at {}/s, {} written at {}/s, stop: {}\n", prompt.size(), short_number(static_cast<double>(prompt.size()) / prefill), g.tokens.size(),
+  fmt::print(stderr, "{} tokens read at {}/s, {} written at {}/s, stop: {}\n", prompt.size(),
+             short_number(static_cast<double>(prompt.size()) / prefill), g.tokens.size(),
              short_number(static_cast<double>(g.tokens.size()) / (total - prefill)), engine::name_of(g.reason));
 }
 
-// V3's layout (SPEC §5.3): BOS, system text, then User and Assistant turns, each answer ended by EOS. A model that was never
-// taught it just continues the text.
-std::vector<std::int32_t> turn(const text::Tokenizer& tokenizer, const std::string& text, bool first, const std::string& system) {
+// V3's layout (SPEC §5.3): BOS, system text, then User and Assistant turns, each answer ended by EOS. A model that was
+// never taught it just continues the text.
+std::vector<std::int32_t> turn(const text::Tokenizer& tokenizer, const std::string& text, bool first,
+                               const std::string& system) {
   std::string rendered;
   const auto bos = tokenizer.bos_id();
   std::vector<std::int32_t> ids;
   if (first && bos) ids.push_back(*bos);
   if (first) rendered += system;
-  const bool has_roles = tokenizer.token_id("<｜User｜>").has_value() && tokenizer.token_id("<｜Assistant｜>").has_value();
+  const bool has_roles =
+      tokenizer.token_id("<｜User｜>").has_value() && tokenizer.token_id("<｜Assistant｜>").has_value();
   rendered += has_roles ? "<｜User｜>" + text + "<｜Assistant｜>" : text + "\n";
   const std::vector<std::int32_t> more = tokenizer.encode(rendered);
   ids.insert(ids.end(), more.begin(), more.end());
@@ -128,13 +139,16 @@ void add_options(CLI::App* verb, const std::shared_ptr<Arguments>& a) {
   verb->add_option("--temperature", a->settings.sampling.temperature, "0: greedy")->capture_default_str();
   verb->add_option("--top-k", a->settings.sampling.top_k, "keep the k likeliest; 0: off");
   verb->add_option("--top-p", a->settings.sampling.top_p, "keep the likeliest up to this share; 1: off");
-  verb->add_option("--min-p", a->settings.sampling.min_p, "drop what is less likely than this share of the likeliest; 0: off");
+  verb->add_option("--min-p", a->settings.sampling.min_p,
+                   "drop what is less likely than this share of the likeliest; 0: off");
   verb->add_option("--repetition-penalty", a->settings.sampling.repetition_penalty, "1: off");
   verb->add_option("--seed", a->settings.sampling.seed, "same seed, same text");
   verb->add_option("--stop", a->settings.stop, "text that ends the answer (may be given several times)");
   verb->add_option("--context", a->settings.context, "positions of the cache; 0: what the model has, up to 8192");
-  verb->add_option("--overflow", a->overflow, "at the end of the context")->check(CLI::IsMember({"stop", "drop-oldest"}));
-  verb->add_option("--form", a->form, "of the MLA cache: latent is small, expanded equals training to the bit")->check(CLI::IsMember({"latent", "expanded"}));
+  verb->add_option("--overflow", a->overflow, "at the end of the context")
+      ->check(CLI::IsMember({"stop", "drop-oldest"}));
+  verb->add_option("--form", a->form, "of the MLA cache: latent is small, expanded equals training to the bit")
+      ->check(CLI::IsMember({"latent", "expanded"}));
   verb->add_option("--dtype", a->dtype, "compute type")->check(CLI::IsMember({"f32", "bf16"}));
   verb->add_option("--threads", a->threads, "0: all CPUs")->check(CLI::Range(0, 1024));
 }

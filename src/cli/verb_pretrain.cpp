@@ -47,7 +47,8 @@ model::Config config_of(const train::Recipe& r, const text::Tokenizer& tokenizer
     fail("model.vocab_size = {}: the tokenizer has {} tokens", c.vocab_size, tokenizer.vocab_size());
   }
   if (r.data.sequence_length > c.max_position_embeddings) {
-    fail("data.sequence_length = {}: the model has positions for {}", r.data.sequence_length, c.max_position_embeddings);
+    fail("data.sequence_length = {}: the model has positions for {}", r.data.sequence_length,
+         c.max_position_embeddings);
   }
   if (const auto bos = tokenizer.bos_id()) c.bos_token_id = *bos;
   if (const auto eos = tokenizer.eos_id()) c.eos_token_ids = {*eos};
@@ -55,7 +56,11 @@ model::Config config_of(const train::Recipe& r, const text::Tokenizer& tokenizer
 }
 
 data::LoaderOptions loader_options(const train::Recipe& r) {
-  return {{r.data.train.begin(), r.data.train.end()}, r.data.weights, r.data.epochs, r.data.sequence_length, static_cast<std::uint64_t>(r.data.seed)};
+  return {{r.data.train.begin(), r.data.train.end()},
+          r.data.weights,
+          r.data.epochs,
+          r.data.sequence_length,
+          static_cast<std::uint64_t>(r.data.seed)};
 }
 
 void check_tokenizer(const data::Loader& loader, const train::Recipe& r) {
@@ -75,8 +80,10 @@ std::string note_of(const train::StepMetrics& m) {
 void print_outcome(const train::TrainerOutcome& o) {
   fmt::print("{} tokens in {} steps, {}\n", short_number(static_cast<double>(o.tokens)), o.step, duration(o.seconds));
   if (o.after.tokens == 0) return;
-  fmt::print("held-out bits per byte {:.4f}, MaxVio {:.3f} (worst layer {:.3f})\n", o.after.bits_per_byte(), o.after.max_violation_mean(), o.after.max_violation_worst());
-  for (std::size_t k = 0; k < o.after.drafts.size(); ++k) fmt::print("MTP module {}: {:.1f} % of its guesses accepted\n", k + 1, 100 * o.after.acceptance(k));
+  fmt::print("held-out bits per byte {:.4f}, MaxVio {:.3f} (worst layer {:.3f})\n", o.after.bits_per_byte(),
+             o.after.max_violation_mean(), o.after.max_violation_worst());
+  for (std::size_t k = 0; k < o.after.drafts.size(); ++k)
+    fmt::print("MTP module {}: {:.1f} % of its guesses accepted\n", k + 1, 100 * o.after.acceptance(k));
 }
 
 void run(const Arguments& a) {
@@ -84,24 +91,31 @@ void run(const Arguments& a) {
   if (!a.init_from.empty()) overrides.push_back("model.init_from=" + a.init_from);
   train::TrainerInput in;
   in.recipe = train::load_recipe(a.recipe, overrides);
-  if (in.recipe.data.tokenizer.empty()) fail("{}: key 'data.tokenizer' is needed: a folder with tokenizer.json", a.recipe);
+  if (in.recipe.data.tokenizer.empty())
+    fail("{}: key 'data.tokenizer' is needed: a folder with tokenizer.json", a.recipe);
   in.run_dir = a.run;
   const text::Tokenizer tokenizer = text::Tokenizer::load(in.recipe.data.tokenizer);
   in.config = config_of(in.recipe, tokenizer);
   LoaderRows rows(loader_options(in.recipe));
   check_tokenizer(rows.loader(), in.recipe);
   in.rows = &rows;
-  if (!in.recipe.data.heldout.empty()) in.heldout = data::rows_in_order(in.recipe.data.heldout, in.recipe.data.sequence_length);
-  in.bytes_of = [&](std::int32_t id) { return tokenizer.is_special(id) ? std::int64_t{0} : static_cast<std::int64_t>(tokenizer.token_bytes(id).size()); };
+  if (!in.recipe.data.heldout.empty())
+    in.heldout = data::rows_in_order(in.recipe.data.heldout, in.recipe.data.sequence_length);
+  in.bytes_of = [&](std::int32_t id) {
+    return tokenizer.is_special(id) ? std::int64_t{0} : static_cast<std::int64_t>(tokenizer.token_bytes(id).size());
+  };
   in.stop = &stop_flag();
   Runtime runtime(static_cast<int>(in.recipe.train.threads));
   const model::Accounting count = model::account(in.config, in.recipe.data.sequence_length);
-  fmt::print(stderr, "{} parameters and {} in MTP, {} threads, {}\n", short_number(static_cast<double>(count.parameters)),
-             short_number(static_cast<double>(count.mtp_parameters)), runtime.threads(), kernels::name_of(runtime.context().isa()));
+  fmt::print(stderr, "{} parameters and {} in MTP, {} threads, {}\n",
+             short_number(static_cast<double>(count.parameters)),
+             short_number(static_cast<double>(count.mtp_parameters)), runtime.threads(),
+             kernels::name_of(runtime.context().isa()));
   Progress progress("training", in.recipe.train.tokens, "tokens");
   in.on_step = [&](const train::StepMetrics& m) {
     progress.update(m.tokens, note_of(m));
-    if (m.validated) progress.message(fmt::format("step {}: held-out {:.4f} bits per byte", m.step, m.heldout_bits_per_byte));
+    if (m.validated)
+      progress.message(fmt::format("step {}: held-out {:.4f} bits per byte", m.step, m.heldout_bits_per_byte));
   };
   in.on_message = [&](const std::string& line) { progress.message(line); };
   const train::TrainerOutcome o = train::train(runtime.context(), in);
@@ -120,7 +134,8 @@ void run(const Arguments& a) {
 
 void add_pretrain(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("pretrain", "train a model from a recipe; the same command resumes an interrupted run");
+  CLI::App* verb =
+      app.add_subcommand("pretrain", "train a model from a recipe; the same command resumes an interrupted run");
   verb->add_option("recipe", a->recipe, "TOML file (recipes/README.md)")->required();
   verb->add_option("--run", a->run, "folder of the run")->required();
   verb->add_option("--set", a->overrides, "section.key=value, over the recipe");

@@ -23,7 +23,9 @@ struct Arguments {
   std::int64_t compressed_bytes = 0, text_bytes = 0;
 };
 
-void row(const std::string& what, const std::string& value, const std::string& note = "") { fmt::print("  {:<44} {:>12}  {}\n", what, value, note); }
+void row(const std::string& what, const std::string& value, const std::string& note = "") {
+  fmt::print("  {:<44} {:>12}  {}\n", what, value, note);
+}
 
 void run(const Arguments& a) {
   namespace fs = std::filesystem;
@@ -43,15 +45,21 @@ void run(const Arguments& a) {
   double violation = 0;
   for (const double v : last.max_violation) violation += v / static_cast<double>(last.max_violation.size());
   const model::Accounting count = model::account(c, 1);
-  const double compressed = a.text_bytes > 0 ? 8.0 * static_cast<double>(a.compressed_bytes) / static_cast<double>(a.text_bytes) : 0;
+  const double compressed =
+      a.text_bytes > 0 ? 8.0 * static_cast<double>(a.compressed_bytes) / static_cast<double>(a.text_bytes) : 0;
   fmt::print("\n");
   row("held-out bits per byte, before training", fmt::format("{:.4f}", before));
   row("held-out bits per byte, after", fmt::format("{:.4f}", last.heldout_bits_per_byte));
-  if (compressed > 0) row("xz -9 on the same text", fmt::format("{:.4f}", compressed), last.heldout_bits_per_byte < compressed ? "the model needs less" : "the model needs more");
+  if (compressed > 0)
+    row("xz -9 on the same text", fmt::format("{:.4f}", compressed),
+        last.heldout_bits_per_byte < compressed ? "the model needs less" : "the model needs more");
   row("MaxVio over the held-out text (mean of layers)", fmt::format("{:.3f}", last.heldout_max_violation));
   row("MaxVio of the last batch", fmt::format("{:.3f}", violation));
-  for (std::size_t k = 0; k < last.mtp_acceptance.size(); ++k) row(fmt::format("MTP module {}: guesses accepted", k + 1), fmt::format("{:.1f} %", 100 * last.mtp_acceptance[k]), "teacher-forced, held-out");
-  row("cache of a token, bytes at 16 bits", std::to_string(2 * count.kv_elements), fmt::format("its heads as MHA: {}", 2 * count.kv_as_mha));
+  for (std::size_t k = 0; k < last.mtp_acceptance.size(); ++k)
+    row(fmt::format("MTP module {}: guesses accepted", k + 1), fmt::format("{:.1f} %", 100 * last.mtp_acceptance[k]),
+        "teacher-forced, held-out");
+  row("cache of a token, bytes at 16 bits", std::to_string(2 * count.kv_elements),
+      fmt::format("its heads as MHA: {}", 2 * count.kv_as_mha));
   row("tokens trained on", short_number(static_cast<double>(last.tokens)), duration(seconds));
   row("tokens/s", short_number(speed));
   row("share of the GEMM peak", fmt::format("{:.0f} %", 100 * peak_share / seconds));
@@ -85,7 +93,8 @@ void add_report(CLI::App& app) {
   verb->add_option("run", a->run, "folder of the run")->required();
   verb->add_option("--json", a->json_out, "write the figures to this file");
   verb->add_option("--source", a->source, "where the text is from, for the file");
-  verb->add_option("--compressed-bytes", a->compressed_bytes, "size of the held-out text after a compressor, to compare with");
+  verb->add_option("--compressed-bytes", a->compressed_bytes,
+                   "size of the held-out text after a compressor, to compare with");
   verb->add_option("--text-bytes", a->text_bytes, "size of the held-out text");
   verb->callback([a] { run(*a); });
 }

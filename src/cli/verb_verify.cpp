@@ -24,15 +24,20 @@ void print_table(const verify::Report& report) {
   std::size_t width = 10;
   for (const verify::Row& row : report.rows) width = std::max(width, row.tensor.size());
   for (const verify::Row& row : report.rows) {
-    fmt::print("{:<{}}  {:>10.3e}  {:>8.1e}  {}  {}\n", row.tensor, width, row.error, row.bound, row.ok ? "ok" : "NO", row.note);
+    fmt::print("{:<{}}  {:>10.3e}  {:>8.1e}  {}  {}\n", row.tensor, width, row.error, row.bound, row.ok ? "ok" : "NO",
+               row.note);
   }
 }
 
 void print_json(const verify::Report& report) {
   json rows = json::array();
-  for (const verify::Row& r : report.rows) rows.push_back({{"tensor", r.tensor}, {"error", r.error}, {"bound", r.bound}, {"ok", r.ok}, {"note", r.note}});
-  const json all = {{"passed", report.passed()}, {"compared", report.rows.size()}, {"failed", report.failed()},
-                    {"first_difference", report.first_difference}, {"rows", rows}};
+  for (const verify::Row& r : report.rows)
+    rows.push_back({{"tensor", r.tensor}, {"error", r.error}, {"bound", r.bound}, {"ok", r.ok}, {"note", r.note}});
+  const json all = {{"passed", report.passed()},
+                    {"compared", report.rows.size()},
+                    {"failed", report.failed()},
+                    {"first_difference", report.first_difference},
+                    {"rows", rows}};
   fmt::print("{}\n", all.dump(1));
 }
 
@@ -47,7 +52,8 @@ void run(const Arguments& a) {
   } else {
     print_table(report);
     if (!report.passed()) fmt::print("first to part: {}\n", report.first_difference);
-    fmt::print("{}: {} tensors compared, {} failed\n", report.passed() ? "PASS" : "FAIL", report.rows.size(), report.failed());
+    fmt::print("{}: {} tensors compared, {} failed\n", report.passed() ? "PASS" : "FAIL", report.rows.size(),
+               report.failed());
   }
   if (!report.passed()) throw CLI::RuntimeError(1);
 }
@@ -60,7 +66,8 @@ void add_verify(CLI::App& app) {
   verb->add_option("model", a->dir, "model folder")->required();
   verb->add_option("--reference", a->reference, "reference file (tools/reference.py writes them)")->required();
   verb->add_option("--dtype", a->dtype, "compute type")->check(CLI::IsMember({"f32", "bf16"}));
-  verb->add_option("--form", a->form, "form of MLA for logits and greedy text")->check(CLI::IsMember({"expanded", "absorbed"}));
+  verb->add_option("--form", a->form, "form of MLA for logits and greedy text")
+      ->check(CLI::IsMember({"expanded", "absorbed"}));
   verb->add_option("--threads", a->threads, "0: all CPUs")->check(CLI::Range(0, 1024));
   verb->add_flag("--json", a->as_json, "print one JSON object");
   verb->callback([a] { run(*a); });

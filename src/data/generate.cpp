@@ -10,12 +10,19 @@ namespace hadal::data {
 
 namespace {
 
-constexpr std::string_view kNames[] = {"Anna", "Bertram", "Clara", "Dorian", "Edith", "Felix", "Greta", "Hugo", "Ida", "Jonas", "Klara", "Leo"};
-constexpr std::string_view kNouns[] = {"house", "river", "letter", "garden", "ship", "lamp", "window", "road", "mountain", "book", "storm", "harbour", "clock", "bridge", "field", "door"};
-constexpr std::string_view kAdjectives[] = {"old", "quiet", "bright", "heavy", "distant", "narrow", "empty", "warm", "strange", "green", "broken", "gentle"};
-constexpr std::string_view kVerbs[] = {"found", "carried", "watched", "remembered", "crossed", "painted", "opened", "followed", "lost", "mended", "left", "described"};
-constexpr std::string_view kTimes[] = {"in the morning", "at noon", "before the rain", "after supper", "in winter", "on the third day", "when the bell rang", "at the end of summer"};
-constexpr std::string_view kPlaces[] = {"by the sea", "behind the church", "in the valley", "near the mill", "under the old oak", "across the square"};
+constexpr std::string_view kNames[] = {"Anna",  "Bertram", "Clara", "Dorian", "Edith", "Felix",
+                                       "Greta", "Hugo",    "Ida",   "Jonas",  "Klara", "Leo"};
+constexpr std::string_view kNouns[] = {"house",    "river", "letter", "garden",  "ship",  "lamp",   "window", "road",
+                                       "mountain", "book",  "storm",  "harbour", "clock", "bridge", "field",  "door"};
+constexpr std::string_view kAdjectives[] = {"old",   "quiet", "bright",  "heavy", "distant", "narrow",
+                                            "empty", "warm",  "strange", "green", "broken",  "gentle"};
+constexpr std::string_view kVerbs[] = {"found",  "carried",  "watched", "remembered", "crossed", "painted",
+                                       "opened", "followed", "lost",    "mended",     "left",    "described"};
+constexpr std::string_view kTimes[] = {
+    "in the morning", "at noon",          "before the rain",    "after supper",
+    "in winter",      "on the third day", "when the bell rang", "at the end of summer"};
+constexpr std::string_view kPlaces[] = {"by the sea",    "behind the church", "in the valley",
+                                        "near the mill", "under the old oak", "across the square"};
 
 template <std::size_t N>
 std::string pick(Rng& random, const std::string_view (&list)[N]) {
@@ -30,11 +37,24 @@ std::string noun_phrase(Rng& random) {
 std::string sentence(Rng& random, const std::string& hero, const std::string& other) {
   std::string s;
   switch (random.below(5)) {
-    case 0: s = hero + " " + pick(random, kVerbs) + " " + noun_phrase(random) + " " + pick(random, kPlaces); break;
-    case 1: s = pick(random, kTimes) + " " + hero + " and " + other + " " + pick(random, kVerbs) + " " + noun_phrase(random); break;
-    case 2: s = noun_phrase(random) + " was " + pick(random, kAdjectives) + ", and " + other + " " + pick(random, kVerbs) + " it " + pick(random, kTimes); break;
-    case 3: s = "\"Have you seen " + noun_phrase(random) + "?\" asked " + hero + ". \"No,\" said " + other + ", \"not since I " + pick(random, kVerbs) + " it\""; break;
-    default: s = "nobody " + pick(random, kVerbs) + " " + noun_phrase(random) + " " + pick(random, kTimes) + ", not even " + hero; break;
+    case 0:
+      s = hero + " " + pick(random, kVerbs) + " " + noun_phrase(random) + " " + pick(random, kPlaces);
+      break;
+    case 1:
+      s = pick(random, kTimes) + " " + hero + " and " + other + " " + pick(random, kVerbs) + " " + noun_phrase(random);
+      break;
+    case 2:
+      s = noun_phrase(random) + " was " + pick(random, kAdjectives) + ", and " + other + " " + pick(random, kVerbs) +
+          " it " + pick(random, kTimes);
+      break;
+    case 3:
+      s = "\"Have you seen " + noun_phrase(random) + "?\" asked " + hero + ". \"No,\" said " + other +
+          ", \"not since I " + pick(random, kVerbs) + " it\"";
+      break;
+    default:
+      s = "nobody " + pick(random, kVerbs) + " " + noun_phrase(random) + " " + pick(random, kTimes) + ", not even " +
+          hero;
+      break;
   }
   s[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(s[0])));
   return s + ". ";

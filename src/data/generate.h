@@ -1,4 +1,5 @@
-// English-like text from our own word lists and templates, when no real text can be fetched: structure to learn, nothing more.
+// English-like text from our own word lists and templates, when no real text can be fetched: structure to learn,
+// nothing more.
 #pragma once
 
 #include <cstdint>

@@ -41,7 +41,8 @@ std::size_t Loader::choose() const {
   double total = 0;
   const auto open = [](const Source& s) { return s.epochs == 0 || static_cast<double>(s.cursor.epoch) < s.epochs; };
   for (const Source& s : sources_) total += open(s) ? s.weight : 0;
-  if (total <= 0) fail("the training data is used up after {} rows: allow more epochs (data.epochs) or train on fewer tokens", row_);
+  if (total <= 0)
+    fail("the training data is used up after {} rows: allow more epochs (data.epochs) or train on fewer tokens", row_);
   double u = Rng(options_.seed, 1, row_).uniform() * total;
   std::size_t last = 0;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
@@ -73,7 +74,8 @@ Row Loader::next() {
   while (static_cast<std::int64_t>(row.tokens.size()) <= options_.sequence_length) {
     arrange(s, number);
     const Document& d = s.order[s.cursor.place];
-    if (s.cursor.offset == 0 || row.tokens.empty()) row.documents.push_back(static_cast<std::int32_t>(row.tokens.size()));
+    if (s.cursor.offset == 0 || row.tokens.empty())
+      row.documents.push_back(static_cast<std::int32_t>(row.tokens.size()));
     last = s.cursor;
     row.tokens.push_back(s.shards[d.shard].token(d.document, s.cursor.offset));
     if (++s.cursor.offset < s.shards[d.shard].document_length(d.document)) continue;
@@ -96,13 +98,15 @@ void Loader::restore(const std::string& state) {
   const json j = parse_json(state, "the checkpoint's data position");
   try {
     const json& cursors = j.at("sources");
-    if (cursors.size() != sources_.size()) fail("the checkpoint was made with {} data folders, there are {} now", cursors.size(), sources_.size());
+    if (cursors.size() != sources_.size())
+      fail("the checkpoint was made with {} data folders, there are {} now", cursors.size(), sources_.size());
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       if (cursors[i].at(3).get<std::uint64_t>() != sources_[i].tokens()) {
-        fail("{}: has {} tokens, but {} when the checkpoint was made: the data has changed", options_.folders[i].string(), sources_[i].tokens(),
-             cursors[i].at(3).get<std::uint64_t>());
+        fail("{}: has {} tokens, but {} when the checkpoint was made: the data has changed",
+             options_.folders[i].string(), sources_[i].tokens(), cursors[i].at(3).get<std::uint64_t>());
       }
-      sources_[i].cursor = {cursors[i].at(0).get<std::uint64_t>(), cursors[i].at(1).get<std::uint64_t>(), cursors[i].at(2).get<std::uint64_t>()};
+      sources_[i].cursor = {cursors[i].at(0).get<std::uint64_t>(), cursors[i].at(1).get<std::uint64_t>(),
+                            cursors[i].at(2).get<std::uint64_t>()};
     }
     row_ = j.at("row").get<std::uint64_t>();
   } catch (const json::exception& e) {
@@ -110,7 +114,8 @@ void Loader::restore(const std::string& state) {
   }
 }
 
-std::vector<std::vector<std::int32_t>> rows_in_order(const std::filesystem::path& folder, std::int64_t sequence_length) {
+std::vector<std::vector<std::int32_t>> rows_in_order(const std::filesystem::path& folder,
+                                                     std::int64_t sequence_length) {
   std::vector<std::vector<std::int32_t>> rows(1);
   for (const Shard& s : open_shards(folder)) {
     for (std::uint64_t d = 0; d < s.info().documents; ++d) {

@@ -41,7 +41,8 @@ void read_lines(const fs::path& path, const std::string& content, const std::fun
     if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     const std::string where = fmt::format("{}:{}", path.string(), line);
     const json j = parse_json(text, where);
-    if (!j.is_object() || !j.contains("text") || !j["text"].is_string()) fail("{}: must be a JSON object with a string 'text'", where);
+    if (!j.is_object() || !j.contains("text") || !j["text"].is_string())
+      fail("{}: must be a JSON object with a string 'text'", where);
     f(j["text"].get_ref<const std::string&>());
   }
 }
@@ -63,8 +64,8 @@ void read_documents(const fs::path& path, const std::function<void(std::string_v
   }
 }
 
-Prepared prepare(const std::vector<fs::path>& inputs, const text::Tokenizer& tokenizer, std::uint64_t hash, const fs::path& out,
-                 const std::function<void(std::uint64_t)>& progress) {
+Prepared prepare(const std::vector<fs::path>& inputs, const text::Tokenizer& tokenizer, std::uint64_t hash,
+                 const fs::path& out, const std::function<void(std::uint64_t)>& progress) {
   const auto eos = tokenizer.eos_id();
   if (!eos) fail("the tokenizer has no end-of-sequence token: documents could not be told apart");
   for (const fs::path& input : inputs) {
@@ -82,7 +83,8 @@ Prepared prepare(const std::vector<fs::path>& inputs, const text::Tokenizer& tok
       if (progress) progress(p.text_bytes);
     });
   }
-  if (writer.documents() == 0) fail("empty corpus: no text in {} input file{}", inputs.size(), inputs.size() == 1 ? "" : "s");
+  if (writer.documents() == 0)
+    fail("empty corpus: no text in {} input file{}", inputs.size(), inputs.size() == 1 ? "" : "s");
   writer.finish();
   p.documents = writer.documents();
   p.tokens = writer.tokens();

@@ -20,8 +20,9 @@ struct Prepared {
 
 // Encodes every document, ends each with the tokenizer's EOS, writes shards to `out`. Throws Error for an empty corpus.
 // progress: called with the bytes read so far.
-Prepared prepare(const std::vector<std::filesystem::path>& inputs, const text::Tokenizer& tokenizer, std::uint64_t tokenizer_hash,
-                 const std::filesystem::path& out, const std::function<void(std::uint64_t)>& progress);
+Prepared prepare(const std::vector<std::filesystem::path>& inputs, const text::Tokenizer& tokenizer,
+                 std::uint64_t tokenizer_hash, const std::filesystem::path& out,
+                 const std::function<void(std::uint64_t)>& progress);
 
 std::uint64_t tokenizer_hash(const std::filesystem::path& tokenizer_dir);
 

@@ -19,7 +19,9 @@ struct Header {
 };
 static_assert(sizeof(Header) == 56);
 
-std::uint64_t body_checksum(std::span<const std::byte> offsets, std::span<const std::byte> tokens) { return hash_bytes(tokens, hash_bytes(offsets)); }
+std::uint64_t body_checksum(std::span<const std::byte> offsets, std::span<const std::byte> tokens) {
+  return hash_bytes(tokens, hash_bytes(offsets));
+}
 
 }  // namespace
 
@@ -36,16 +38,20 @@ std::uint64_t hash_bytes(std::span<const std::byte> bytes, std::uint64_t seed) {
 Shard::Shard(const std::filesystem::path& path) : file_(std::make_shared<MappedFile>(path)) {
   const auto bytes = file_->bytes();
   Header h{};
-  if (bytes.size() < sizeof h) fail("{}: {} bytes are too few for a token shard: it is truncated", path.string(), bytes.size());
+  if (bytes.size() < sizeof h)
+    fail("{}: {} bytes are too few for a token shard: it is truncated", path.string(), bytes.size());
   std::memcpy(&h, bytes.data(), sizeof h);
-  if (std::memcmp(h.magic, kMagic, 8) != 0) fail("{}: not a token shard (hadal data prepare makes them)", path.string());
+  if (std::memcmp(h.magic, kMagic, 8) != 0)
+    fail("{}: not a token shard (hadal data prepare makes them)", path.string());
   if (h.version != 1) fail("{}: token shard of version {}: this program reads version 1", path.string(), h.version);
   if (h.token_bytes != 2 && h.token_bytes != 4) fail("{}: damaged: {} bytes a token", path.string(), h.token_bytes);
   const std::uint64_t most = bytes.size();
   if (h.documents >= most || h.tokens >= most || sizeof h + (h.documents + 1) * 8 + h.tokens * h.token_bytes != most) {
-    fail("{}: truncated or damaged: the header announces {} tokens in {} documents, the file has {} bytes", path.string(), h.tokens, h.documents, most);
+    fail("{}: truncated or damaged: the header announces {} tokens in {} documents, the file has {} bytes",
+         path.string(), h.tokens, h.documents, most);
   }
-  const auto offsets = bytes.subspan(sizeof h, (h.documents + 1) * 8), tokens = bytes.subspan(sizeof h + (h.documents + 1) * 8);
+  const auto offsets = bytes.subspan(sizeof h, (h.documents + 1) * 8),
+             tokens = bytes.subspan(sizeof h + (h.documents + 1) * 8);
   if (body_checksum(offsets, tokens) != h.checksum) fail("{}: damaged: its checksum does not fit", path.string());
   info_ = {h.tokens, h.documents, h.text_bytes, h.tokenizer_hash, h.token_bytes};
   offsets_ = {reinterpret_cast<const std::uint64_t*>(offsets.data()), h.documents + 1};
@@ -64,7 +70,8 @@ std::int32_t Shard::token(std::uint64_t document, std::uint64_t offset) const {
   return v;
 }
 
-ShardWriter::ShardWriter(std::filesystem::path folder, std::int32_t vocab_size, std::uint64_t tokenizer_hash, std::uint64_t most_tokens)
+ShardWriter::ShardWriter(std::filesystem::path folder, std::int32_t vocab_size, std::uint64_t tokenizer_hash,
+                         std::uint64_t most_tokens)
     : folder_(std::move(folder)), most_tokens_(most_tokens) {
   info_.token_bytes = vocab_size <= 65536 ? 2 : 4;
   info_.tokenizer_hash = tokenizer_hash;
@@ -72,7 +79,8 @@ ShardWriter::ShardWriter(std::filesystem::path folder, std::int32_t vocab_size, 
   std::filesystem::create_directories(folder_, error);
   if (error) fail("cannot make the folder {}: {}", folder_.string(), error.message());
   for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-    if (entry.path().extension() == ".bin") fail("{}: the folder has token shards already: give a new one", folder_.string());
+    if (entry.path().extension() == ".bin")
+      fail("{}: the folder has token shards already: give a new one", folder_.string());
   }
 }
 

@@ -1,6 +1,6 @@
 // Token shards: one file holds the tokens of many documents, each ended by the tokenizer's EOS.
-// Layout (little endian): "HADALTOK", u32 version 1, u32 bytes a token (2 or 4), u64 tokens, u64 documents, u64 text bytes,
-// u64 hash of the tokenizer, u64 checksum of all that follows; (documents + 1) u64 token offsets; the tokens.
+// Layout (little endian): "HADALTOK", u32 version 1, u32 bytes a token (2 or 4), u64 tokens, u64 documents, u64 text
+// bytes, u64 hash of the tokenizer, u64 checksum of all that follows; (documents + 1) u64 token offsets; the tokens.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,8 @@ class Shard {
 // Collects documents and writes shards of at most `most_tokens` tokens into a folder: tokens-00000.bin, ...
 class ShardWriter {
  public:
-  ShardWriter(std::filesystem::path folder, std::int32_t vocab_size, std::uint64_t tokenizer_hash, std::uint64_t most_tokens = 1u << 26);
+  ShardWriter(std::filesystem::path folder, std::int32_t vocab_size, std::uint64_t tokenizer_hash,
+              std::uint64_t most_tokens = 1u << 26);
   void add(std::span<const std::int32_t> document, std::uint64_t text_bytes);
   void finish();
   std::uint64_t tokens() const { return total_tokens_; }

@@ -58,8 +58,8 @@ std::int64_t KvCache::bytes_per_token() const {
   return bytes;
 }
 
-model::ForwardResult step(const kernels::Context& cx, const model::CausalLm& model, KvCache& cache, std::span<const StepItem> items,
-                          std::int64_t crossover, const nn::Probe* probe) {
+model::ForwardResult step(const kernels::Context& cx, const model::CausalLm& model, KvCache& cache,
+                          std::span<const StepItem> items, std::int64_t crossover, const nn::Probe* probe) {
   model::Batch batch;
   ops::CacheView view{cache.layers(), {}};
   std::vector<std::int32_t> tokens, positions;

@@ -42,9 +42,10 @@ struct StepItem {
   std::span<const std::int32_t> tokens;
 };
 
-// Runs the trunk over the new tokens of all items and appends them to their sequences. Rows of the result are the items'
-// tokens in order. crossover: see nn::Input.
-model::ForwardResult step(const kernels::Context& cx, const model::CausalLm& model, KvCache& cache, std::span<const StepItem> items,
-                          std::int64_t crossover = 128, const nn::Probe* probe = nullptr);
+// Runs the trunk over the new tokens of all items and appends them to their sequences. Rows of the result are the
+// items' tokens in order. crossover: see nn::Input.
+model::ForwardResult step(const kernels::Context& cx, const model::CausalLm& model, KvCache& cache,
+                          std::span<const StepItem> items, std::int64_t crossover = 128,
+                          const nn::Probe* probe = nullptr);
 
 }  // namespace hadal::engine

@@ -41,13 +41,16 @@ void Generator::feed(std::span<const std::int32_t> tokens) {
   const auto count = static_cast<std::int64_t>(tokens.size());
   if (count > context_) {
     if (settings_.overflow == Overflow::stop) {
-      fail("the prompt has {} tokens, the context {}: shorten it, raise --context or use --overflow drop-oldest", count, context_);
+      fail("the prompt has {} tokens, the context {}: shorten it, raise --context or use --overflow drop-oldest", count,
+           context_);
     }
     tokens = tokens.subspan(tokens.size() - static_cast<std::size_t>(context_ / 2));
   }
   if (!make_room(static_cast<std::int64_t>(tokens.size()), nullptr)) {
-    fail("the conversation has {} tokens, {} more do not fit into a context of {}: start anew, raise --context or use --overflow drop-oldest",
-         history_.size(), tokens.size(), context_);
+    fail(
+        "the conversation has {} tokens, {} more do not fit into a context of {}: start anew, raise --context or use "
+        "--overflow drop-oldest",
+        history_.size(), tokens.size(), context_);
   }
   run(tokens);
 }
@@ -71,8 +74,8 @@ bool Generator::make_room(std::int64_t count, Generated* generated) {
   if (sequence_.length + count <= context_) return true;
   if (settings_.overflow == Overflow::stop) return false;
   const std::int64_t keep = std::min<std::int64_t>(context_ / 2, context_ - count);
-  const std::vector<std::int32_t> kept(history_.end() - std::min<std::ptrdiff_t>(keep, static_cast<std::ptrdiff_t>(history_.size())),
-                                       history_.end());
+  const std::vector<std::int32_t> kept(
+      history_.end() - std::min<std::ptrdiff_t>(keep, static_cast<std::ptrdiff_t>(history_.size())), history_.end());
   if (generated != nullptr) generated->dropped += static_cast<std::int64_t>(history_.size() - kept.size());
   cache_.release(sequence_);
   history_.clear();

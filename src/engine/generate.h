@@ -22,8 +22,8 @@ struct GenerateSettings {
   Overflow overflow = Overflow::stop;
   nn::MlaForm form = nn::MlaForm::latent;
   std::int64_t crossover = 128;
-  std::vector<std::string> stop;           // text: generation ends before the first of these
-  std::vector<std::int64_t> stop_tokens;   // usually the model's EOS
+  std::vector<std::string> stop;          // text: generation ends before the first of these
+  std::vector<std::int64_t> stop_tokens;  // usually the model's EOS
 };
 
 enum class StopReason : std::uint8_t { max_tokens, stop_token, stop_string, context };
@@ -67,7 +67,8 @@ class Generator {
 // Turns tokens into text, holding back what may yet become a stop string or half a character.
 class StopStream {
  public:
-  StopStream(const text::Tokenizer& tokenizer, std::vector<std::string> stop) : decoder_(tokenizer, true), stop_(std::move(stop)) {}
+  StopStream(const text::Tokenizer& tokenizer, std::vector<std::string> stop)
+      : decoder_(tokenizer, true), stop_(std::move(stop)) {}
   // Text that may be shown now. stopped() tells that a stop string was met; nothing comes after it.
   std::string push(std::int32_t id);
   std::string finish();

@@ -69,11 +69,13 @@ void keep_min_p(std::span<float> logits, double min_p) {
 }  // namespace
 
 void SamplingSettings::check() const {
-  if (!(temperature >= 0) || !std::isfinite(temperature)) fail("temperature = {}: must be 0 (greedy) or above", temperature);
+  if (!(temperature >= 0) || !std::isfinite(temperature))
+    fail("temperature = {}: must be 0 (greedy) or above", temperature);
   if (top_k < 0) fail("top-k = {}: must be 0 (off) or above", top_k);
   if (!(top_p > 0 && top_p <= 1)) fail("top-p = {}: must be above 0 and at most 1", top_p);
   if (!(min_p >= 0 && min_p <= 1)) fail("min-p = {}: must be from 0 to 1", min_p);
-  if (!(repetition_penalty > 0) || !std::isfinite(repetition_penalty)) fail("repetition penalty = {}: must be above 0", repetition_penalty);
+  if (!(repetition_penalty > 0) || !std::isfinite(repetition_penalty))
+    fail("repetition penalty = {}: must be above 0", repetition_penalty);
 }
 
 void filter_logits(std::span<float> logits, const SamplingSettings& s, std::span<const std::int32_t> history) {
@@ -86,7 +88,8 @@ void filter_logits(std::span<float> logits, const SamplingSettings& s, std::span
   if (s.min_p > 0) keep_min_p(logits, s.min_p);
 }
 
-std::int32_t sample(std::span<float> logits, const SamplingSettings& s, std::span<const std::int32_t> history, std::int64_t position) {
+std::int32_t sample(std::span<float> logits, const SamplingSettings& s, std::span<const std::int32_t> history,
+                    std::int64_t position) {
   for (const float z : logits) {
     if (std::isnan(z)) fail("the model's logits at position {} are not numbers: its weights are damaged", position);
   }

@@ -1,5 +1,5 @@
-// Declares every kernel function: use HADAL_KERNELS(HADAL_DECLARE) inside `namespace hadal::kernels::NAME`, after kernels.h;
-// the same list fills that namespace's Table with HADAL_KERNELS(HADAL_ENTRY).
+// Declares every kernel function: use HADAL_KERNELS(HADAL_DECLARE) inside `namespace hadal::kernels::NAME`, after
+// kernels.h; the same list fills that namespace's Table with HADAL_KERNELS(HADAL_ENTRY).
 #pragma once
 
 // clang-format off

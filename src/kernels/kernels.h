@@ -1,6 +1,6 @@
 // The whole table of kernels: pure functions on pointers and sizes. Shapes are documented here, once.
-// Letters: T tokens (rows of the flat batch), d width, E experts, k chosen experts a token, S = T*k slots, H heads, V vocabulary.
-// `act` is the dtype of activations: f32 or bf16. Everything else is f32 unless a comment says otherwise.
+// Letters: T tokens (rows of the flat batch), d width, E experts, k chosen experts a token, S = T*k slots, H heads, V
+// vocabulary. `act` is the dtype of activations: f32 or bf16. Everything else is f32 unless a comment says otherwise.
 // Every result is independent of the number of threads and, row for row, of the other rows (DESIGN §3); sums over rows
 // (weight gradients) run over fixed chunks of rows in rising order. ref/ defines each kernel; cpu/ is the fast one.
 #pragma once
@@ -19,9 +19,10 @@ using i64 = std::int64_t;
 constexpr i64 dot_chunk(i64 k) { return k <= 1024 ? 512 : 1024; }
 constexpr i64 kWeightGradChunk = 512;
 
-// ---- matmul -----------------------------------------------------------------------------------------------------------
-// C(m, n) = sum_k A(m, k) B(k, n), or C += ... with `accumulate` (c then f32). Each element: chunks of k of length `chunk`
-// (0: dot_chunk(k)); in a chunk s = +0, then fma over rising k (bf16: per pair (2j, 2j+1) the odd element first, then the
+// ---- matmul
+// ----------------------------------------------------------------------------------------------------------- C(m, n) =
+// sum_k A(m, k) B(k, n), or C += ... with `accumulate` (c then f32). Each element: chunks of k of length `chunk` (0:
+// dot_chunk(k)); in a chunk s = +0, then fma over rising k (bf16: per pair (2j, 2j+1) the odd element first, then the
 // even; a missing odd element counts as 0); acc = s + acc, acc starting at +0. At the end: acc + bias if there is one;
 // then store, or with `accumulate` C + acc. A bf16 C is rounded once.
 struct Matmul {
@@ -55,8 +56,8 @@ struct GroupedMatmul {
   DType ab = DType::f32, c_dtype = DType::f32;
 };
 
-// Weight gradients of groups: dw_g (n, k) += sum over rows r of group g of dy(r, n) x(r, k), chunks of kWeightGradChunk rows
-// counted from the group's first row. dw f32.
+// Weight gradients of groups: dw_g (n, k) += sum over rows r of group g of dy(r, n) x(r, k), chunks of kWeightGradChunk
+// rows counted from the group's first row. dw f32.
 struct GroupedWeightGrad {
   i64 groups = 0, n = 0, k = 0;
   const i32* offsets = nullptr;  // (groups + 1)
@@ -66,9 +67,10 @@ struct GroupedWeightGrad {
   DType ab = DType::f32;
 };
 
-// ---- norms, rope, elementwise ---------------------------------------------------------------------------------------------
-// y = x * rsqrt(mean(x²) + eps) * w. Statistics f32: 16 partial sums (column c goes to partial c mod 16, fma in rising
-// order), added pairwise as a tree (8, 4, 2, 1 apart).
+// ---- norms, rope, elementwise
+// --------------------------------------------------------------------------------------------- y = x * rsqrt(mean(x²)
+// + eps) * w. Statistics f32: 16 partial sums (column c goes to partial c mod 16, fma in rising order), added pairwise
+// as a tree (8, 4, 2, 1 apart).
 struct RmsNorm {
   i64 rows = 0, d = 0;
   const void* x = nullptr;  // (rows, d), rows of ldx
@@ -96,9 +98,9 @@ struct RmsNormBackward {
   float* dw = nullptr;         // (d), +=, over chunks of 64 rows whose sums are added in rising order
 };
 
-// Rotates pairs of the last `rot` elements... of each head slice: x points at the first element to rotate of head 0, row 0.
-// Pair i is (2i, 2i+1) if interleaved, else (i, i + rot/2): (a, b) -> (a cos - b sin, a sin + b cos), in f32, one rounding.
-// inverse rotates by the negative angle (the backward). x and y may be the same memory.
+// Rotates pairs of the last `rot` elements... of each head slice: x points at the first element to rotate of head 0,
+// row 0. Pair i is (2i, 2i+1) if interleaved, else (i, i + rot/2): (a, b) -> (a cos - b sin, a sin + b cos), in f32,
+// one rounding. inverse rotates by the negative angle (the backward). x and y may be the same memory.
 struct Rope {
   i64 rows = 0, heads = 0, rot = 0;
   const void* x = nullptr;
@@ -158,8 +160,9 @@ struct CopyBlock {
   i64 element = 4;
 };
 
-// ---- attention ---------------------------------------------------------------------------------------------------------------
-// Keys and values of one sequence lie in tiles of 64 positions (a cache block, or a slice of the flat batch).
+// ---- attention
+// --------------------------------------------------------------------------------------------------------------- Keys
+// and values of one sequence lie in tiles of 64 positions (a cache block, or a slice of the flat batch).
 constexpr i64 kKeyTile = 64;
 constexpr i64 kKeyChunk = 512;
 struct KeyTile {
@@ -168,13 +171,13 @@ struct KeyTile {
   const void* v = nullptr;   // row 0, head 0
 };
 struct AttentionSequence {
-  i64 row_begin = 0, row_end = 0;   // query rows of the flat batch
-  i64 first_position = 0;           // position in the sequence of row_begin; row r sees keys 0..first_position + r - row_begin
-  const KeyTile* tiles = nullptr;   // ceil((first_position + rows) / 64); strides below
+  i64 row_begin = 0, row_end = 0;  // query rows of the flat batch
+  i64 first_position = 0;  // position in the sequence of row_begin; row r sees keys 0..first_position + r - row_begin
+  const KeyTile* tiles = nullptr;  // ceil((first_position + rows) / 64); strides below
 };
-// out = softmax(scale * q k^T) v, causal. q.k: contract dot over [d1 ; d2]. Keys in tiles of 64; within a chunk of 512 keys online
-// softmax tile by tile (running max, rescale, add); chunks have their own max and sum and are merged in rising order.
-// bf16: P is rounded to bf16 before P V; the row sum adds the unrounded values.
+// out = softmax(scale * q k^T) v, causal. q.k: contract dot over [d1 ; d2]. Keys in tiles of 64; within a chunk of 512
+// keys online softmax tile by tile (running max, rescale, add); chunks have their own max and sum and are merged in
+// rising order. bf16: P is rounded to bf16 before P V; the row sum adds the unrounded values.
 struct Attention {
   i64 heads = 0, kv_heads = 0;  // head h uses key/value head h / (heads / kv_heads)
   i64 d1 = 0, d2 = 0, dv = 0;
@@ -187,7 +190,8 @@ struct Attention {
   i64 sequence_count = 0;
   DType act = DType::f32;
 };
-// Keys and values here are rows of the flat batch: key row of position p of a sequence is row_begin + p (first_position == 0).
+// Keys and values here are rows of the flat batch: key row of position p of a sequence is row_begin + p (first_position
+// == 0).
 struct AttentionBackward {
   i64 heads = 0, kv_heads = 0;
   i64 d1 = 0, d2 = 0, dv = 0;
@@ -198,19 +202,20 @@ struct AttentionBackward {
   const void* k1 = nullptr;  // row 0, head 0
   const void* k2 = nullptr;
   const void* v = nullptr;
-  const void* out = nullptr;     // (T, heads, dv)
-  const float* lse = nullptr;    // (T, heads)
-  const void* d_out = nullptr;   // (T, heads, dv)
-  void* dq = nullptr;            // (T, heads, d1 + d2)
-  void* dk1 = nullptr;           // strides as k1; sum over the query heads of a kv head in rising order
-  void* dk2 = nullptr;           // strides as k2; sum over all heads in rising order
-  void* dv_out = nullptr;        // strides as v
+  const void* out = nullptr;             // (T, heads, dv)
+  const float* lse = nullptr;            // (T, heads)
+  const void* d_out = nullptr;           // (T, heads, dv)
+  void* dq = nullptr;                    // (T, heads, d1 + d2)
+  void* dk1 = nullptr;                   // strides as k1; sum over the query heads of a kv head in rising order
+  void* dk2 = nullptr;                   // strides as k2; sum over all heads in rising order
+  void* dv_out = nullptr;                // strides as v
   const i64* sequence_starts = nullptr;  // (sequence_count + 1) rows
   i64 sequence_count = 0;
   DType act = DType::f32;
 };
 
-// ---- mixture of experts ---------------------------------------------------------------------------------------------------------
+// ---- mixture of experts
+// ---------------------------------------------------------------------------------------------------------
 enum class GateScore : std::uint8_t { softmax, sigmoid };
 enum class GroupScore : std::uint8_t { none, max, top2_sum };
 // SPEC §2.1, §2.2. Experts are chosen by (score + bias, then lowest index); groups left out are -inf.
@@ -220,8 +225,8 @@ struct Gate {
   GateScore score = GateScore::sigmoid;
   GroupScore group_score = GroupScore::none;
   i64 groups = 1, top_groups = 1;
-  bool normalise = true;  // divide by (sum + 1e-20)
-  float scale = 1;        // multiplies the final weights
+  bool normalise = true;          // divide by (sum + 1e-20)
+  float scale = 1;                // multiplies the final weights
   const float* logits = nullptr;  // (rows, experts)
   const float* bias = nullptr;    // (experts) or null
   const i32* forced = nullptr;    // (rows, top_k) ascending expert numbers, or null: the choice is then an input
@@ -229,8 +234,8 @@ struct Gate {
   i32* ids = nullptr;             // (rows, top_k), ascending
   float* weights = nullptr;       // (rows, top_k), in the order of ids
 };
-// d_logits = gradient through the weights (and nothing through the choice), plus that of the sequence-wise balance loss:
-// for row t of balance sequence s: d/d scores of balance_coeff[s] * sum_i f[s][i] * score_ti / sum_j score_tj.
+// d_logits = gradient through the weights (and nothing through the choice), plus that of the sequence-wise balance
+// loss: for row t of balance sequence s: d/d scores of balance_coeff[s] * sum_i f[s][i] * score_ti / sum_j score_tj.
 struct GateBackward {
   i64 rows = 0, experts = 0, top_k = 0;
   GateScore score = GateScore::sigmoid;
@@ -246,7 +251,7 @@ struct GateBackward {
 // y[r] = x[rows_of[r]] for r in [0, n).
 struct GatherRows {
   i64 n = 0, d = 0;
-  const void* x = nullptr;  // (anything, d)
+  const void* x = nullptr;       // (anything, d)
   const i32* rows_of = nullptr;  // (n)
   void* y = nullptr;             // (n, d)
   DType act = DType::f32;
@@ -254,14 +259,15 @@ struct GatherRows {
 // dx[t] = sum over the token's slots j (rising) of dy[slot_row[t, j]], f32, one rounding; dx += with accumulate.
 struct GatherSum {
   i64 rows = 0, top_k = 0, d = 0;
-  const void* y = nullptr;       // (S, d)
-  const i32* slot_row = nullptr; // (rows, top_k): row in the sorted order of the token's j-th slot
+  const void* y = nullptr;         // (S, d)
+  const i32* slot_row = nullptr;   // (rows, top_k): row in the sorted order of the token's j-th slot
   const float* weights = nullptr;  // (rows, top_k) or null for 1: multiplies in f32
   const void* shared = nullptr;    // (rows, d) added last, or null
   void* out = nullptr;             // (rows, d)
   DType act = DType::f32;
 };
-// Backward of the weighted GatherSum: dy[slot_row[t, j]] = w[t, j] * dout[t]; dw[t, j] = dot(y[slot_row], dout[t]) (16 partials, tree).
+// Backward of the weighted GatherSum: dy[slot_row[t, j]] = w[t, j] * dout[t]; dw[t, j] = dot(y[slot_row], dout[t]) (16
+// partials, tree).
 struct CombineBackward {
   i64 rows = 0, top_k = 0, d = 0;
   const void* y = nullptr;
@@ -273,7 +279,8 @@ struct CombineBackward {
   DType act = DType::f32;
 };
 
-// ---- embedding and losses --------------------------------------------------------------------------------------------------------
+// ---- embedding and losses
+// --------------------------------------------------------------------------------------------------------
 struct Embedding {
   i64 rows = 0, d = 0;
   const i32* ids = nullptr;     // (rows), within the table (checked by the op)
@@ -304,8 +311,10 @@ struct CrossEntropy {
   DType d_dtype = DType::f32;
 };
 
-// ---- optimizer -------------------------------------------------------------------------------------------------------------------
-// One pass: g = grad * grad_scale; m, v updated; p *= 1 - lr * decay; p -= lr * mhat / (sqrt(vhat) + eps); compute copy written if not null.
+// ---- optimizer
+// -------------------------------------------------------------------------------------------------------------------
+// One pass: g = grad * grad_scale; m, v updated; p *= 1 - lr * decay; p -= lr * mhat / (sqrt(vhat) + eps); compute copy
+// written if not null.
 struct AdamW {
   i64 n = 0;
   float* p = nullptr;
@@ -316,7 +325,8 @@ struct AdamW {
   float grad_scale = 1, lr = 0, beta1 = 0.9f, beta2 = 0.95f, eps = 1e-8f, decay = 0;
   float bias1 = 1, bias2 = 1;  // 1 - beta^t
 };
-// Sum of squares in double: blocks of 4096 elements, each 16 partials and a tree in f32... added in rising order in double.
+// Sum of squares in double: blocks of 4096 elements, each 16 partials and a tree in f32... added in rising order in
+// double.
 struct SumSquares {
   i64 n = 0;
   const float* x = nullptr;

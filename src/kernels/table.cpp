@@ -19,10 +19,14 @@ const Table& table();
 
 const Table& table_of(Isa isa) {
   switch (isa) {
-    case Isa::ref: return ref::table();
-    case Isa::avx2: return avx2::table();
-    case Isa::avx512: return avx512::table();
-    case Isa::avx512bf16: return avx512bf16::table();
+    case Isa::ref:
+      return ref::table();
+    case Isa::avx2:
+      return avx2::table();
+    case Isa::avx512:
+      return avx512::table();
+    case Isa::avx512bf16:
+      return avx512bf16::table();
   }
   HADAL_ASSERT(false);
   return ref::table();

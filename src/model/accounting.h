@@ -1,4 +1,5 @@
-// Parameters, FLOPs and cache bytes of a config (SPEC §1.4, §4.5), counted from the same list of parameters that is built.
+// Parameters, FLOPs and cache bytes of a config (SPEC §1.4, §4.5), counted from the same list of parameters that is
+// built.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +13,9 @@ namespace hadal::model {
 
 struct Accounting {
   std::vector<std::pair<std::string, std::int64_t>> components;  // of the main model, in the order of SPEC §4.5
-  std::int64_t parameters = 0;       // main model, without MTP
-  std::int64_t mtp_parameters = 0;   // unique to the MTP modules
-  std::int64_t mtp_copies = 0;       // what released files repeat of embedding and head
+  std::int64_t parameters = 0;                                   // main model, without MTP
+  std::int64_t mtp_parameters = 0;                               // unique to the MTP modules
+  std::int64_t mtp_copies = 0;                                   // what released files repeat of embedding and head
   // Used for one token: chosen and shared experts, everything else once; embedding and head counted or not.
   std::int64_t active_with_both = 0, active_head_only = 0, active_neither = 0;
   double train_flops_per_token = 0;   // at `sequence` tokens a row: 6 x active matmul parameters + 3 L H (d_qk + d_v) T

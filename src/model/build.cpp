@@ -25,7 +25,9 @@ nn::Moe::Settings moe_settings(const Config& c) {
   g.score = c.scoring_func == Scoring::sigmoid ? kernels::GateScore::sigmoid : kernels::GateScore::softmax;
   g.top_k = c.num_experts_per_tok;
   const bool grouped = c.topk_method != TopkMethod::greedy && c.n_group > 1;
-  g.group_score = !grouped ? GroupScore::none : c.topk_method == TopkMethod::noaux_tc ? GroupScore::top2_sum : GroupScore::max;
+  g.group_score = !grouped                                ? GroupScore::none
+                  : c.topk_method == TopkMethod::noaux_tc ? GroupScore::top2_sum
+                                                          : GroupScore::max;
   g.groups = grouped ? c.n_group : 1;
   g.top_groups = grouped ? c.topk_group : 1;
   g.normalise = c.norm_topk_prob;
@@ -57,7 +59,9 @@ nn::RopeSettings rope_settings(const Config& c) {
   return r;
 }
 
-ops::RopeTable build_rope(const Config& config) { return nn::rope_table(rope_settings(config), config.max_position_embeddings); }
+ops::RopeTable build_rope(const Config& config) {
+  return nn::rope_table(rope_settings(config), config.max_position_embeddings);
+}
 
 nn::Block build_block(const Config& c, std::int64_t index) {
   const auto eps = static_cast<float>(c.rms_norm_eps);
@@ -89,7 +93,8 @@ Shape shape_of(const Config& c, const std::string& name) {
   const std::int64_t qk = c.qk_nope_head_dim + c.qk_rope_head_dim, e = c.n_routed_experts, f = c.moe_intermediate_size;
   const bool shared = name.find("shared_experts.") != std::string::npos;
   const std::int64_t width = shared ? c.n_shared_experts * f : c.intermediate_size;
-  if (name.find("experts.{}.") != std::string::npos) return ends_with(name, "down_proj.weight") ? Shape{e, d, f} : Shape{e, f, d};
+  if (name.find("experts.{}.") != std::string::npos)
+    return ends_with(name, "down_proj.weight") ? Shape{e, d, f} : Shape{e, f, d};
   const std::vector<std::pair<std::string_view, Shape>> table = {
       {"q_a_proj.weight", {c.q_lora_rank, d}},
       {"q_a_layernorm.weight", {c.q_lora_rank}},
@@ -130,7 +135,9 @@ void allocate(const Config& config, DType act, std::vector<nn::Block>& blocks, s
 
 std::vector<ParameterShape> layout(const Config& c) {
   std::vector<ParameterShape> all;
-  const auto single = [&](const std::string& name, Shape shape, nn::ParameterKind kind) { all.push_back({{name, nullptr, kind}, std::move(shape), false}); };
+  const auto single = [&](const std::string& name, Shape shape, nn::ParameterKind kind) {
+    all.push_back({{name, nullptr, kind}, std::move(shape), false});
+  };
   const auto add_visited = [&](auto& part, const std::string& prefix, bool mtp) {
     part.visit(prefix, [&](const nn::Parameter& p) {
       const nn::Parameter named{p.name, nullptr, p.kind, p.stacked};

@@ -30,7 +30,8 @@ CausalLm::CausalLm(const Config& config, DType act) : config_(config), act_(act)
 CausalLm::CausalLm(CausalLm&&) noexcept = default;
 CausalLm::~CausalLm() = default;
 
-nn::Input CausalLm::input(const kernels::Context& cx, const Batch& batch, const ForwardOptions& options, const ops::Balance* balance) const {
+nn::Input CausalLm::input(const kernels::Context& cx, const Batch& batch, const ForwardOptions& options,
+                          const ops::Balance* balance) const {
   return {.cx = cx,
           .act = act_,
           .positions_T = batch.positions_T,
@@ -57,10 +58,11 @@ ForwardResult CausalLm::forward(const kernels::Context& cx, const Batch& batch, 
     ops::GateResult gate;
     if (options.recompute_blocks) {
       // The second run must make the same choice, and its outputs are not wanted again.
-      h = autograd::recompute({h}, [&block, &gate, layer, in, balance, forced, first = true](const std::vector<Tensor>& x) mutable {
-        const bool now = std::exchange(first, false);
-        return block.forward(in, x[0], layer, forced, now ? &gate : nullptr);
-      });
+      h = autograd::recompute(
+          {h}, [&block, &gate, layer, in, balance, forced, first = true](const std::vector<Tensor>& x) mutable {
+            const bool now = std::exchange(first, false);
+            return block.forward(in, x[0], layer, forced, now ? &gate : nullptr);
+          });
     } else {
       h = block.forward(in, h, layer, forced, &gate);
     }
@@ -77,7 +79,8 @@ namespace {
 std::vector<std::int32_t> slots_of_depth(const Batch& batch, std::int64_t k) {
   std::vector<std::int32_t> slots;
   for (std::size_t r = 0; r + 1 < batch.row_start.size(); ++r) {
-    for (std::int64_t i = batch.row_start[r]; i < batch.row_start[r + 1] - k; ++i) slots.push_back(static_cast<std::int32_t>(i));
+    for (std::int64_t i = batch.row_start[r]; i < batch.row_start[r + 1] - k; ++i)
+      slots.push_back(static_cast<std::int32_t>(i));
   }
   return slots;
 }
@@ -105,7 +108,8 @@ std::vector<std::int64_t> starts_in(const std::vector<std::int64_t>& starts, con
 
 Tensor pick(const Tensor& values, const std::vector<std::int32_t>& rows, std::int64_t shift) {
   Tensor t = Tensor::empty({static_cast<std::int64_t>(rows.size())}, DType::i32);
-  for (std::size_t i = 0; i < rows.size(); ++i) t.data<std::int32_t>()[i] = values.data<std::int32_t>()[rows[i] + shift];
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    t.data<std::int32_t>()[i] = values.data<std::int32_t>()[rows[i] + shift];
   return t;
 }
 
@@ -128,9 +132,9 @@ std::vector<MtpResult> CausalLm::mtp(const kernels::Context& cx, const Batch& ba
     const nn::Input in = input(cx, part, options, options.balance ? &balance : nullptr);
     const std::size_t forced = trunk.gates.size() + k - 1;
     MtpResult r{.slots = slots};
-    const auto [residual, hidden] =
-        mtp_[k - 1].forward(in, ops::select_rows(cx, previous, places(slots, before)), ops::embedding(cx, embed_tokens_, part.tokens_T),
-                            forced < batch.forced_routing.size() ? batch.forced_routing[forced] : Tensor(), &r.gate);
+    const auto [residual, hidden] = mtp_[k - 1].forward(
+        in, ops::select_rows(cx, previous, places(slots, before)), ops::embedding(cx, embed_tokens_, part.tokens_T),
+        forced < batch.forced_routing.size() ? batch.forced_routing[forced] : Tensor(), &r.gate);
     r.hidden_TD = hidden;
     previous = config_.mtp_hidden == MtpHidden::post_norm ? hidden : residual;
     before = slots;

@@ -20,14 +20,14 @@ struct ForwardOptions {
 };
 
 struct ForwardResult {
-  Tensor hidden_TD;    // after the final norm, activation dtype: what the head takes
-  Tensor residual_TD;  // before it, f32
+  Tensor hidden_TD;                    // after the final norm, activation dtype: what the head takes
+  Tensor residual_TD;                  // before it, f32
   std::vector<ops::GateResult> gates;  // one for each MoE layer, in order
 };
 
 struct MtpResult {
-  Tensor hidden_TD;                  // after shared_head.norm
-  std::vector<std::int32_t> slots;   // row of the batch of each row of hidden
+  Tensor hidden_TD;                 // after shared_head.norm
+  std::vector<std::int32_t> slots;  // row of the batch of each row of hidden
   ops::GateResult gate;
 };
 
@@ -40,9 +40,10 @@ class CausalLm {
 
   ForwardResult forward(const kernels::Context& cx, const Batch& batch, const ForwardOptions& options) const;
 
-  // All MTP modules, each on the one before (SPEC §3.1): module k (1-based) at slot i sees hidden i and token i + k and predicts
-  // token i + k + 1; slots are the first len - k of every training row.
-  std::vector<MtpResult> mtp(const kernels::Context& cx, const Batch& batch, const ForwardResult& trunk, const ForwardOptions& options) const;
+  // All MTP modules, each on the one before (SPEC §3.1): module k (1-based) at slot i sees hidden i and token i + k and
+  // predicts token i + k + 1; slots are the first len - k of every training row.
+  std::vector<MtpResult> mtp(const kernels::Context& cx, const Batch& batch, const ForwardResult& trunk,
+                             const ForwardOptions& options) const;
 
   // f32 logits of hidden states.
   Tensor logits(const kernels::Context& cx, const Tensor& hidden_TD) const;
@@ -63,7 +64,8 @@ class CausalLm {
   ops::RopeTable& rope() { return rope_; }
 
  private:
-  nn::Input input(const kernels::Context& cx, const Batch& batch, const ForwardOptions& options, const ops::Balance* balance) const;
+  nn::Input input(const kernels::Context& cx, const Batch& batch, const ForwardOptions& options,
+                  const ops::Balance* balance) const;
 
   Config config_;
   DType act_;

@@ -15,7 +15,8 @@ void show(const Input& in, std::string_view what, std::int64_t layer, const Tens
 
 }  // namespace
 
-Tensor Block::forward(const Input& in, Tensor h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK, ops::GateResult* gate) const {
+Tensor Block::forward(const Input& in, Tensor h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK,
+                      ops::GateResult* gate) const {
   const Tensor x = ops::rms_norm(in.cx, h_TD, attn_norm_, eps_, in.act);
   const Tensor a = std::visit([&](const auto& attention) { return attention.forward(in, x, layer); }, attention_);
   show(in, "attention", index_, a);
@@ -44,8 +45,8 @@ void Block::visit(const std::string& prefix, const Visitor& f) {
   std::visit([&](auto& ffn) { ffn.visit(prefix + "mlp.", f); }, ffn_);
 }
 
-MtpModule::Result MtpModule::forward(const Input& in, const Tensor& previous_TD, const Tensor& embedding_TD, const Tensor& forced_TK,
-                                     ops::GateResult* gate) const {
+MtpModule::Result MtpModule::forward(const Input& in, const Tensor& previous_TD, const Tensor& embedding_TD,
+                                     const Tensor& forced_TK, ops::GateResult* gate) const {
   const Tensor e = ops::rms_norm(in.cx, embedding_TD, enorm_, eps_, in.act);
   const Tensor p = ops::rms_norm(in.cx, previous_TD, hnorm_, eps_, in.act);
   Tensor h = ops::linear(in.cx, ops::concat_columns(in.cx, e, p), eh_proj_, DType::f32);

@@ -1,4 +1,5 @@
-// One transformer block: h += attention(norm(h)); h += ffn(norm(h)) (SPEC §1.1), and the MTP module around one (V3 eq 21-25).
+// One transformer block: h += attention(norm(h)); h += ffn(norm(h)) (SPEC §1.1), and the MTP module around one (V3 eq
+// 21-25).
 #pragma once
 
 #include <variant>
@@ -15,7 +16,8 @@ class Block {
       : attention_(std::move(attention)), ffn_(std::move(ffn)), index_(index), eps_(eps) {}
 
   // h_TD is the residual stream, f32. gate gets the router's outputs if this is a MoE layer.
-  Tensor forward(const Input& in, Tensor h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK, ops::GateResult* gate) const;
+  Tensor forward(const Input& in, Tensor h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK,
+                 ops::GateResult* gate) const;
   void visit(const std::string& prefix, const Visitor& f);
   bool is_moe() const { return std::holds_alternative<Moe>(ffn_); }
   std::variant<Mla, Gqa>& attention() { return attention_; }
@@ -34,8 +36,8 @@ class MtpModule {
  public:
   MtpModule(Block block, float eps) : block_(std::move(block)), eps_(eps) {}
 
-  // previous_TD: hidden state of the trunk or of the module before; embedding_TD f32. Returns the residual stream f32 and
-  // the hidden state after shared_head.norm in the activation dtype, which the shared head takes.
+  // previous_TD: hidden state of the trunk or of the module before; embedding_TD f32. Returns the residual stream f32
+  // and the hidden state after shared_head.norm in the activation dtype, which the shared head takes.
   struct Result {
     Tensor residual_TD, hidden_TD;
   };

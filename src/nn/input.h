@@ -1,5 +1,6 @@
 // What every block gets beside its activations.
-// Letters of nn/: T tokens of the flat batch, D hidden size, H heads, E experts, F expert width, K chosen experts, C kv_lora_rank.
+// Letters of nn/: T tokens of the flat batch, D hidden size, H heads, E experts, F expert width, K chosen experts, C
+// kv_lora_rank.
 #pragma once
 
 #include <functional>
@@ -15,7 +16,8 @@
 
 namespace hadal::nn {
 
-// The two forms of MLA (SPEC §1.2, §1.3). A cache belongs to one form: expanded holds K and V per head, latent holds c and k_pe.
+// The two forms of MLA (SPEC §1.2, §1.3). A cache belongs to one form: expanded holds K and V per head, latent holds c
+// and k_pe.
 enum class MlaForm : std::uint8_t { expanded, latent };
 
 // Called with ("attention" | "ffn" | "output" | "experts" | "gate_weights", layer, value) as the forward goes, if set.
@@ -23,8 +25,8 @@ using Probe = std::function<void(std::string_view, std::int64_t, const Tensor&)>
 
 struct Input {
   const kernels::Context& cx;
-  DType act = DType::f32;       // dtype of activations between linears
-  Tensor positions_T;           // i32, for RoPE
+  DType act = DType::f32;  // dtype of activations between linears
+  Tensor positions_T;      // i32, for RoPE
   const ops::RopeTable& rope;
   std::span<const std::int64_t> seq_start;  // (S + 1): rows of each document or request
   // With a cache: keys come from it, positions of a sequence are counted in it; else the batch's rows are all there is.

@@ -11,21 +11,22 @@
 namespace hadal::nn {
 
 Tensor Mla::forward(const Input& in, const Tensor& x_TD, const ops::CacheLayer* layer) const {
-  const Tensor q = queries(in, x_TD);                                           // (T, H * [nope | rope])
-  const Tensor ckv_kpe = ops::linear(in.cx, x_TD, wkv_a_, in.act);              // (T, [C | rope]): eq 1, 3
+  const Tensor q = queries(in, x_TD);                               // (T, H * [nope | rope])
+  const Tensor ckv_kpe = ops::linear(in.cx, x_TD, wkv_a_, in.act);  // (T, [C | rope]): eq 1, 3
   auto [ckv, k_pe] = ops::split_columns(in.cx, ckv_kpe, s_.kv_lora_rank);
   const Tensor c_TC = ops::rms_norm(in.cx, ckv, kv_norm_, s_.norm_eps, in.act);
-  k_pe = ops::rope(in.cx, k_pe, 1, in.rope, in.positions_T);                    // not normalised, shared by all heads
+  k_pe = ops::rope(in.cx, k_pe, 1, in.rope, in.positions_T);  // not normalised, shared by all heads
   const Tensor o = layer != nullptr && in.form == MlaForm::latent ? attend_latent(in, q, c_TC, k_pe, *layer)
                                                                   : attend_expanded(in, q, c_TC, k_pe, layer);
-  return ops::linear(in.cx, o, wo_, in.act);                                    // eq 11
+  return ops::linear(in.cx, o, wo_, in.act);  // eq 11
 }
 
 Tensor Mla::queries(const Input& in, const Tensor& x_TD) const {
   Tensor q;
   if (s_.q_lora_rank > 0) {
-    const Tensor cq = ops::rms_norm(in.cx, ops::linear(in.cx, x_TD, wq_a_, in.act), q_norm_, s_.norm_eps, in.act);  // eq 6
-    q = ops::linear(in.cx, cq, wq_b_, in.act);                                                                      // eq 7, 8
+    const Tensor cq =
+        ops::rms_norm(in.cx, ops::linear(in.cx, x_TD, wq_a_, in.act), q_norm_, s_.norm_eps, in.act);  // eq 6
+    q = ops::linear(in.cx, cq, wq_b_, in.act);                                                        // eq 7, 8
   } else {
     q = ops::linear(in.cx, x_TD, wq_, in.act);
   }
@@ -57,7 +58,8 @@ Tensor Mla::attend_expanded(const Input& in, const Tensor& q, const Tensor& c_TC
   return ops::attention_cached(in.cx, q, *layer, in.cached, expanded_shape(s_), expanded_layout(s_));
 }
 
-Tensor Mla::attend_latent(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe, const ops::CacheLayer& layer) const {
+Tensor Mla::attend_latent(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe,
+                          const ops::CacheLayer& layer) const {
   ops::write_cache(c_TC, layer, in.cached, 1, 0);
   ops::write_cache(k_pe, layer, in.cached, 2, 0);
   Tensor o = Tensor::empty({q.size(0), s_.heads * s_.v_head_dim}, in.act);
@@ -71,24 +73,28 @@ Tensor Mla::attend_latent(const Input& in, const Tensor& q, const Tensor& c_TC, 
   return o;
 }
 
-Tensor Mla::absorbed(const Input& in, const Tensor& q, const ops::CacheLayer& layer, const ops::CacheSequence& sequence) const {
+Tensor Mla::absorbed(const Input& in, const Tensor& q, const ops::CacheLayer& layer,
+                     const ops::CacheSequence& sequence) const {
   const ops::AbsorbShape shape{s_.heads, s_.qk_nope_head_dim, s_.qk_rope_head_dim, s_.v_head_dim, s_.kv_lora_rank};
   const Tensor q_lat = ops::absorb_queries(in.cx, q.rows(sequence.row_begin, sequence.row_end), wkv_b_, shape);
   const ops::CacheSequence own{0, q_lat.size(0), sequence.first, sequence.blocks};
-  const Tensor o_lat = ops::attention_cached(in.cx, q_lat, layer, {&own, 1},
-                                             {s_.heads, 1, s_.kv_lora_rank, s_.qk_rope_head_dim, s_.kv_lora_rank, s_.softmax_scale},
-                                             {s_.kv_lora_rank, 0, 0, 0, 0});
+  const Tensor o_lat =
+      ops::attention_cached(in.cx, q_lat, layer, {&own, 1},
+                            {s_.heads, 1, s_.kv_lora_rank, s_.qk_rope_head_dim, s_.kv_lora_rank, s_.softmax_scale},
+                            {s_.kv_lora_rank, 0, 0, 0, 0});
   return ops::absorb_values(in.cx, o_lat, wkv_b_, shape);
 }
 
-Tensor Mla::re_expanded(const Input& in, const Tensor& q, const ops::CacheLayer& layer, const ops::CacheSequence& sequence) const {
+Tensor Mla::re_expanded(const Input& in, const Tensor& q, const ops::CacheLayer& layer,
+                        const ops::CacheSequence& sequence) const {
   const std::int64_t length = sequence.first + sequence.row_end - sequence.row_begin;
   const Tensor c = ops::read_cache(layer, sequence, length, 1), k_pe = ops::read_cache(layer, sequence, length, 2);
   const Tensor kv = ops::linear(in.cx, c, wkv_b_.detach(), in.act);
   // Rows 0, 64, 128 ... of the expanded keys serve as the blocks of a cache for this one call.
   std::vector<std::int32_t> blocks(static_cast<std::size_t>((length + 63) / 64));
   std::iota(blocks.begin(), blocks.end(), 0);
-  const ops::CacheLayer once{in.act, kv.size(1), k_pe.size(1), static_cast<std::byte*>(kv.raw()), static_cast<std::byte*>(k_pe.raw())};
+  const ops::CacheLayer once{in.act, kv.size(1), k_pe.size(1), static_cast<std::byte*>(kv.raw()),
+                             static_cast<std::byte*>(k_pe.raw())};
   const ops::CacheSequence own{0, sequence.row_end - sequence.row_begin, sequence.first, blocks};
   return ops::attention_cached(in.cx, q.rows(sequence.row_begin, sequence.row_end), once, {&own, 1}, expanded_shape(s_),
                                expanded_layout(s_));

@@ -23,10 +23,14 @@ class Mla {
 
  private:
   Tensor queries(const Input& in, const Tensor& x_TD) const;
-  Tensor attend_expanded(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe, const ops::CacheLayer* layer) const;
-  Tensor attend_latent(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe, const ops::CacheLayer& layer) const;
-  Tensor absorbed(const Input& in, const Tensor& q, const ops::CacheLayer& layer, const ops::CacheSequence& sequence) const;
-  Tensor re_expanded(const Input& in, const Tensor& q, const ops::CacheLayer& layer, const ops::CacheSequence& sequence) const;
+  Tensor attend_expanded(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe,
+                         const ops::CacheLayer* layer) const;
+  Tensor attend_latent(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe,
+                       const ops::CacheLayer& layer) const;
+  Tensor absorbed(const Input& in, const Tensor& q, const ops::CacheLayer& layer,
+                  const ops::CacheSequence& sequence) const;
+  Tensor re_expanded(const Input& in, const Tensor& q, const ops::CacheLayer& layer,
+                     const ops::CacheSequence& sequence) const;
 
   Settings s_;
   Tensor wq_, wq_a_, q_norm_, wq_b_;  // wq_ alone, or the other three

@@ -21,7 +21,8 @@ Moe::Result Moe::forward(const Input& in, const Tensor& x_TD, const Tensor& forc
   const Tensor logits_TE = ops::linear(in.cx, x_TD, gate_weight_ED_, DType::f32);
   const ops::Balance none;
   Result r;
-  r.gate = ops::gate(in.cx, logits_TE, e_score_correction_bias_E_, s_.gate, forced_TK, in.balance != nullptr ? *in.balance : none);
+  r.gate = ops::gate(in.cx, logits_TE, e_score_correction_bias_E_, s_.gate, forced_TK,
+                     in.balance != nullptr ? *in.balance : none);
   const ops::Route route = ops::route(r.gate.ids_TK, s_.experts);
   const Tensor x_SD = ops::dispatch(in.cx, x_TD, route);
   const Tensor h_SF = ops::swiglu(in.cx, ops::grouped_linear(in.cx, x_SD, w1_EFD_, route.offsets_E1),

@@ -11,7 +11,8 @@ namespace {
 double yarn_frequency(const RopeSettings& s, double f, std::int64_t i) {
   const auto dim = static_cast<double>(s.dim);
   const auto correction = [&](double rotations) {
-    return dim * std::log(static_cast<double>(s.original_positions) / (2 * std::numbers::pi * rotations)) / (2 * std::log(s.theta));
+    return dim * std::log(static_cast<double>(s.original_positions) / (2 * std::numbers::pi * rotations)) /
+           (2 * std::log(s.theta));
   };
   const double low = std::max(std::floor(correction(s.beta_fast)), 0.0);
   double high = std::min(std::ceil(correction(s.beta_slow)), dim - 1);
@@ -37,9 +38,15 @@ std::vector<double> inverse_frequencies(const RopeSettings& s) {
   for (std::int64_t i = 0; i < s.dim / 2; ++i) {
     const double f = std::pow(s.theta, -2.0 * static_cast<double>(i) / static_cast<double>(s.dim));
     switch (s.scaling) {
-      case RopeSettings::Scaling::none: result.push_back(f); break;
-      case RopeSettings::Scaling::yarn: result.push_back(yarn_frequency(s, f, i)); break;
-      case RopeSettings::Scaling::llama3: result.push_back(llama3_frequency(s, f)); break;
+      case RopeSettings::Scaling::none:
+        result.push_back(f);
+        break;
+      case RopeSettings::Scaling::yarn:
+        result.push_back(yarn_frequency(s, f, i));
+        break;
+      case RopeSettings::Scaling::llama3:
+        result.push_back(llama3_frequency(s, f));
+        break;
     }
   }
   return result;
@@ -48,8 +55,11 @@ std::vector<double> inverse_frequencies(const RopeSettings& s) {
 ops::RopeTable rope_table(const RopeSettings& s, std::int64_t positions) {
   const std::vector<double> f = inverse_frequencies(s);
   const auto half = static_cast<std::int64_t>(f.size());
-  const double m = s.scaling == RopeSettings::Scaling::yarn ? yarn_mscale(s.factor, s.mscale) / yarn_mscale(s.factor, s.mscale_all_dim) : 1.0;
-  ops::RopeTable t{Tensor::empty({positions, half}, DType::f32), Tensor::empty({positions, half}, DType::f32), s.interleaved};
+  const double m = s.scaling == RopeSettings::Scaling::yarn
+                       ? yarn_mscale(s.factor, s.mscale) / yarn_mscale(s.factor, s.mscale_all_dim)
+                       : 1.0;
+  ops::RopeTable t{Tensor::empty({positions, half}, DType::f32), Tensor::empty({positions, half}, DType::f32),
+                   s.interleaved};
   for (std::int64_t p = 0; p < positions; ++p) {
     for (std::int64_t i = 0; i < half; ++i) {
       const double angle = static_cast<double>(p) * f[static_cast<std::size_t>(i)];

@@ -12,8 +12,8 @@ std::byte* at(const Tensor& x, std::int64_t element) {
 }
 
 void check(const Tensor& x, const Tensor& wkv_b, const AbsorbShape& s, std::int64_t width) {
-  require(x.rank() == 2 && x.size(1) == width && wkv_b.shape() == Shape{s.heads * (s.nope + s.v), s.c} && x.dtype() == wkv_b.dtype() &&
-              !x.node() && !wkv_b.node(),
+  require(x.rank() == 2 && x.size(1) == width && wkv_b.shape() == Shape{s.heads * (s.nope + s.v), s.c} &&
+              x.dtype() == wkv_b.dtype() && !x.node() && !wkv_b.node(),
           "absorb", "x (T, H * width), wkv_b (H * (nope + v), C), outside of training", {&x, &wkv_b});
 }
 
@@ -25,11 +25,25 @@ Tensor absorb_queries(const kernels::Context& cx, const Tensor& q, const Tensor&
   Tensor y = Tensor::empty({rows, to}, q.dtype());
   for (std::int64_t h = 0; h < s.heads; ++h) {
     const std::int64_t q_head = h * (s.nope + s.rope), y_head = h * (s.c + s.rope);
-    kernels::run(cx, kernels::Matmul{.m = rows, .n = s.c, .k = s.nope, .a = at(q, q_head), .lda = from,
-                                     .b = at(wkv_b, h * (s.nope + s.v) * s.c), .ldb = s.c, .b_transposed = false,
-                                     .c = at(y, y_head), .ldc = to, .ab = q.dtype(), .c_dtype = q.dtype()});
-    kernels::run(cx, kernels::CopyBlock{.rows = rows, .cols = s.rope, .x = at(q, q_head + s.nope), .ldx = from,
-                                        .y = at(y, y_head + s.c), .ldy = to, .element = static_cast<std::int64_t>(size_of(q.dtype()))});
+    kernels::run(cx, kernels::Matmul{.m = rows,
+                                     .n = s.c,
+                                     .k = s.nope,
+                                     .a = at(q, q_head),
+                                     .lda = from,
+                                     .b = at(wkv_b, h * (s.nope + s.v) * s.c),
+                                     .ldb = s.c,
+                                     .b_transposed = false,
+                                     .c = at(y, y_head),
+                                     .ldc = to,
+                                     .ab = q.dtype(),
+                                     .c_dtype = q.dtype()});
+    kernels::run(cx, kernels::CopyBlock{.rows = rows,
+                                        .cols = s.rope,
+                                        .x = at(q, q_head + s.nope),
+                                        .ldx = from,
+                                        .y = at(y, y_head + s.c),
+                                        .ldy = to,
+                                        .element = static_cast<std::int64_t>(size_of(q.dtype()))});
   }
   return y;
 }
@@ -39,9 +53,17 @@ Tensor absorb_values(const kernels::Context& cx, const Tensor& o_lat, const Tens
   const std::int64_t rows = o_lat.size(0);
   Tensor y = Tensor::empty({rows, s.heads * s.v}, o_lat.dtype());
   for (std::int64_t h = 0; h < s.heads; ++h) {
-    kernels::run(cx, kernels::Matmul{.m = rows, .n = s.v, .k = s.c, .a = at(o_lat, h * s.c), .lda = s.heads * s.c,
-                                     .b = at(wkv_b, (h * (s.nope + s.v) + s.nope) * s.c), .ldb = s.c, .c = at(y, h * s.v),
-                                     .ldc = s.heads * s.v, .ab = o_lat.dtype(), .c_dtype = o_lat.dtype()});
+    kernels::run(cx, kernels::Matmul{.m = rows,
+                                     .n = s.v,
+                                     .k = s.c,
+                                     .a = at(o_lat, h * s.c),
+                                     .lda = s.heads * s.c,
+                                     .b = at(wkv_b, (h * (s.nope + s.v) + s.nope) * s.c),
+                                     .ldb = s.c,
+                                     .c = at(y, h * s.v),
+                                     .ldc = s.heads * s.v,
+                                     .ab = o_lat.dtype(),
+                                     .c_dtype = o_lat.dtype()});
   }
   return y;
 }

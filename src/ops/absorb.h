@@ -1,5 +1,5 @@
-// The two extra products of absorbed MLA (SPEC §1.3). wkv_b (H * (nope + v), C): rows of head h are W_UK[h] (nope, C), then
-// W_UV[h] (v, C). For serving only: a tensor with an autograd node is an error.
+// The two extra products of absorbed MLA (SPEC §1.3). wkv_b (H * (nope + v), C): rows of head h are W_UK[h] (nope, C),
+// then W_UV[h] (v, C). For serving only: a tensor with an autograd node is an error.
 #pragma once
 
 #include "kernels/context.h"

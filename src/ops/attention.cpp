@@ -17,8 +17,20 @@ const std::byte* at(const void* base, std::int64_t element, DType dtype) {
 }
 
 kernels::Attention params(const Tensor& q, const AttentionShape& s, const KvLayout& l, const Tensor& out, float* lse) {
-  return {.heads = s.heads, .kv_heads = s.kv_heads, .d1 = s.d1, .d2 = s.d2, .dv = s.dv, .k1_row = l.width, .k1_head = l.k_stride,
-          .k2_row = s.d2, .v_row = l.width, .v_head = l.v_stride, .scale = s.scale, .q = q.raw(), .out = out.raw(), .lse = lse,
+  return {.heads = s.heads,
+          .kv_heads = s.kv_heads,
+          .d1 = s.d1,
+          .d2 = s.d2,
+          .dv = s.dv,
+          .k1_row = l.width,
+          .k1_head = l.k_stride,
+          .k2_row = s.d2,
+          .v_row = l.width,
+          .v_head = l.v_stride,
+          .scale = s.scale,
+          .q = q.raw(),
+          .out = out.raw(),
+          .lse = lse,
           .act = q.dtype()};
 }
 
@@ -35,15 +47,32 @@ void attention_backward(const Context& cx, const Saved& s, const Tensor& grad) {
   Tensor dq = Tensor::empty(s.q.shape(), act), dkv = Tensor::empty(s.kv.shape(), act);
   Tensor dk_pe = s.k_pe.defined() ? Tensor::empty(s.k_pe.shape(), act) : Tensor();
   const auto in_dkv = [&](std::int64_t c) { return const_cast<std::byte*>(at(dkv.raw(), c, act)); };
-  kernels::run(cx, kernels::AttentionBackward{
-                       .heads = s.shape.heads, .kv_heads = s.shape.kv_heads, .d1 = s.shape.d1, .d2 = s.shape.d2, .dv = s.shape.dv,
-                       .k1_row = s.layout.width, .k1_head = s.layout.k_stride, .k2_row = s.shape.d2, .v_row = s.layout.width,
-                       .v_head = s.layout.v_stride, .scale = s.shape.scale, .rows = s.q.size(0), .q = s.q.raw(),
-                       .k1 = at(s.kv.raw(), s.layout.k, act), .k2 = s.k_pe.raw(), .v = at(s.kv.raw(), s.layout.v, act),
-                       .out = s.out.raw(), .lse = s.lse.data<float>(), .d_out = grad.raw(), .dq = dq.raw(),
-                       .dk1 = in_dkv(s.layout.k), .dk2 = dk_pe.raw(), .dv_out = in_dkv(s.layout.v),
-                       .sequence_starts = s.starts.data(), .sequence_count = static_cast<std::int64_t>(s.starts.size()) - 1,
-                       .act = act});
+  kernels::run(cx, kernels::AttentionBackward{.heads = s.shape.heads,
+                                              .kv_heads = s.shape.kv_heads,
+                                              .d1 = s.shape.d1,
+                                              .d2 = s.shape.d2,
+                                              .dv = s.shape.dv,
+                                              .k1_row = s.layout.width,
+                                              .k1_head = s.layout.k_stride,
+                                              .k2_row = s.shape.d2,
+                                              .v_row = s.layout.width,
+                                              .v_head = s.layout.v_stride,
+                                              .scale = s.shape.scale,
+                                              .rows = s.q.size(0),
+                                              .q = s.q.raw(),
+                                              .k1 = at(s.kv.raw(), s.layout.k, act),
+                                              .k2 = s.k_pe.raw(),
+                                              .v = at(s.kv.raw(), s.layout.v, act),
+                                              .out = s.out.raw(),
+                                              .lse = s.lse.data<float>(),
+                                              .d_out = grad.raw(),
+                                              .dq = dq.raw(),
+                                              .dk1 = in_dkv(s.layout.k),
+                                              .dk2 = dk_pe.raw(),
+                                              .dv_out = in_dkv(s.layout.v),
+                                              .sequence_starts = s.starts.data(),
+                                              .sequence_count = static_cast<std::int64_t>(s.starts.size()) - 1,
+                                              .act = act});
   autograd::accumulate(s.q, std::move(dq));
   autograd::accumulate(s.kv, std::move(dkv));
   if (s.k_pe.defined()) autograd::accumulate(s.k_pe, std::move(dk_pe));
@@ -54,8 +83,8 @@ void attention_backward(const Context& cx, const Saved& s, const Tensor& grad) {
 Tensor attention(const Context& cx, const Tensor& q, const Tensor& kv, const Tensor& k_pe, const AttentionShape& shape,
                  const KvLayout& layout, std::span<const std::int64_t> starts) {
   const std::int64_t rows = q.size(0);
-  require(q.size(1) == shape.heads * (shape.d1 + shape.d2) && kv.shape() == Shape{rows, layout.width} && kv.dtype() == q.dtype() &&
-              k_pe.defined() == (shape.d2 > 0) && !starts.empty() && starts.back() == rows,
+  require(q.size(1) == shape.heads * (shape.d1 + shape.d2) && kv.shape() == Shape{rows, layout.width} &&
+              kv.dtype() == q.dtype() && k_pe.defined() == (shape.d2 > 0) && !starts.empty() && starts.back() == rows,
           "attention", "q (T, H * (d1 + d2)), kv (T, width), k_pe (T, d2), starts up to T", {&q, &kv, &k_pe});
   autograd::Tape* tape = autograd::tape_of({&q, &kv, &k_pe});
   Tensor out = Tensor::empty({rows, shape.heads * shape.dv}, q.dtype());
@@ -85,10 +114,10 @@ Tensor attention(const Context& cx, const Tensor& q, const Tensor& kv, const Ten
   return out;
 }
 
-Tensor attention_cached(const Context& cx, const Tensor& q, const CacheLayer& layer, std::span<const CacheSequence> sequences,
-                        const AttentionShape& shape, const KvLayout& layout) {
-  require(q.size(1) == shape.heads * (shape.d1 + shape.d2) && q.dtype() == layer.dtype && layer.width1 == layout.width &&
-              layer.width2 == shape.d2,
+Tensor attention_cached(const Context& cx, const Tensor& q, const CacheLayer& layer,
+                        std::span<const CacheSequence> sequences, const AttentionShape& shape, const KvLayout& layout) {
+  require(q.size(1) == shape.heads * (shape.d1 + shape.d2) && q.dtype() == layer.dtype &&
+              layer.width1 == layout.width && layer.width2 == shape.d2,
           "attention_cached", "q (T, H * (d1 + d2)) of the cache's dtype and widths", {&q});
   Tensor out = Tensor::empty({q.size(0), shape.heads * shape.dv}, q.dtype());
   std::vector<std::vector<KeyTile>> tiles(sequences.size());

@@ -8,18 +8,21 @@
 
 namespace hadal::ops {
 
-void write_cache(const Tensor& x, const CacheLayer& layer, std::span<const CacheSequence> sequences, int part, std::int64_t column) {
+void write_cache(const Tensor& x, const CacheLayer& layer, std::span<const CacheSequence> sequences, int part,
+                 std::int64_t column) {
   const std::int64_t width = part == 1 ? layer.width1 : layer.width2, n = x.size(1);
-  require(x.rank() == 2 && x.dtype() == layer.dtype && column + n <= width, "write_cache", "x (T, n) of the cache's dtype and width", {&x});
+  require(x.rank() == 2 && x.dtype() == layer.dtype && column + n <= width, "write_cache",
+          "x (T, n) of the cache's dtype and width", {&x});
   std::byte* data = part == 1 ? layer.data1 : layer.data2;
   const std::size_t element = size_of(x.dtype());
   const auto* from = static_cast<const std::byte*>(x.raw());
   for (const CacheSequence& s : sequences) {
     for (std::int64_t r = s.row_begin; r < s.row_end; ++r) {
       const std::int64_t p = s.first + r - s.row_begin;
-      const std::int64_t row = s.blocks[static_cast<std::size_t>(p / kernels::kKeyTile)] * kernels::kKeyTile + p % kernels::kKeyTile;
-      std::memcpy(data + static_cast<std::size_t>(row * width + column) * element, from + static_cast<std::size_t>(r * n) * element,
-                  static_cast<std::size_t>(n) * element);
+      const std::int64_t row =
+          s.blocks[static_cast<std::size_t>(p / kernels::kKeyTile)] * kernels::kKeyTile + p % kernels::kKeyTile;
+      std::memcpy(data + static_cast<std::size_t>(row * width + column) * element,
+                  from + static_cast<std::size_t>(r * n) * element, static_cast<std::size_t>(n) * element);
     }
   }
 }

@@ -1,6 +1,6 @@
 // What attention sees of a key/value cache: blocks of 64 positions, found through a table of blocks. Owned by engine/.
-// One layer's block holds 64 rows of `width1` elements (MLA expanded: heads x [k_nope | v]; MLA latent: c; GQA: [k heads | v heads])
-// and 64 rows of `width2` elements (MLA: the rotated k_pe; else 0).
+// One layer's block holds 64 rows of `width1` elements (MLA expanded: heads x [k_nope | v]; MLA latent: c; GQA: [k
+// heads | v heads]) and 64 rows of `width2` elements (MLA: the rotated k_pe; else 0).
 #pragma once
 
 #include <span>
@@ -18,8 +18,8 @@ struct CacheLayer {
   std::byte* data2 = nullptr;  // (blocks, 64, width2)
 };
 
-// Rows [row_begin, row_end) of the batch are positions [first, first + rows) of a sequence whose position p lies in block
-// blocks[p / 64], row p % 64.
+// Rows [row_begin, row_end) of the batch are positions [first, first + rows) of a sequence whose position p lies in
+// block blocks[p / 64], row p % 64.
 struct CacheSequence {
   std::int64_t row_begin = 0, row_end = 0;
   std::int64_t first = 0;
@@ -32,7 +32,8 @@ struct CacheView {
 };
 
 // Copies x (T, n) into the new positions' rows: columns [column, column + n) of data1 (part 1) or data2 (part 2).
-void write_cache(const Tensor& x, const CacheLayer& layer, std::span<const CacheSequence> sequences, int part, std::int64_t column);
+void write_cache(const Tensor& x, const CacheLayer& layer, std::span<const CacheSequence> sequences, int part,
+                 std::int64_t column);
 
 // Positions [0, length) of one sequence as a tensor (length, width of the part).
 Tensor read_cache(const CacheLayer& layer, const CacheSequence& sequence, std::int64_t length, int part);

@@ -17,9 +17,15 @@ std::byte* column(const Tensor& x, std::int64_t c) {
 }
 
 // Copies columns [from, from + n) of x to columns [to, to + n) of y.
-void copy_columns(const Context& cx, const Tensor& x, std::int64_t from, const Tensor& y, std::int64_t to, std::int64_t n) {
-  kernels::run(cx, kernels::CopyBlock{.rows = x.size(0), .cols = n, .x = column(x, from), .ldx = x.size(1), .y = column(y, to),
-                                      .ldy = y.size(1), .element = static_cast<std::int64_t>(size_of(x.dtype()))});
+void copy_columns(const Context& cx, const Tensor& x, std::int64_t from, const Tensor& y, std::int64_t to,
+                  std::int64_t n) {
+  kernels::run(cx, kernels::CopyBlock{.rows = x.size(0),
+                                      .cols = n,
+                                      .x = column(x, from),
+                                      .ldx = x.size(1),
+                                      .y = column(y, to),
+                                      .ldy = y.size(1),
+                                      .element = static_cast<std::int64_t>(size_of(x.dtype()))});
 }
 
 // Both halves write into one gradient of x; whichever comes first makes it.
@@ -69,8 +75,12 @@ Tensor select_rows(const Context& cx, const Tensor& x, std::span<const std::int3
   for (const std::int32_t r : rows) {
     if (r < 0 || r >= x.size(0)) fail("[select_rows] row {} of {}", r, x.size(0));
   }
-  kernels::run(cx, kernels::GatherRows{.n = y.size(0), .d = x.size(1), .x = x.raw(), .rows_of = index.data<std::int32_t>(),
-                                       .y = y.raw(), .act = x.dtype()});
+  kernels::run(cx, kernels::GatherRows{.n = y.size(0),
+                                       .d = x.size(1),
+                                       .x = x.raw(),
+                                       .rows_of = index.data<std::int32_t>(),
+                                       .y = y.raw(),
+                                       .act = x.dtype()});
   if (autograd::Tape* tape = autograd::tape_of({&x})) {
     tape->record(y, [x, index](Tensor grad) {
       Tensor dx = Tensor::zeros(x.shape(), x.dtype());

@@ -7,7 +7,8 @@ namespace hadal::ops {
 void require(bool ok, std::string_view op, std::string_view what, std::initializer_list<const Tensor*> operands) {
   if (ok) return;
   std::string shapes;
-  for (const Tensor* t : operands) shapes += fmt::format(" {} {}", t->defined() ? name_of(t->dtype()) : "none", to_string(t->shape()));
+  for (const Tensor* t : operands)
+    shapes += fmt::format(" {} {}", t->defined() ? name_of(t->dtype()) : "none", to_string(t->shape()));
   fail("[{}] wants {}, got{}", op, what, shapes);
 }
 

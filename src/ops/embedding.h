@@ -1,5 +1,6 @@
 // h[t] = table[ids[t]] as f32, the start of the residual stream. table (V, d) f32 or bf16; ids (T) i32.
-// Backward: rows with the same id are added in rising order (sorted by (id, row), DESIGN §3). Errors: an id outside [0, V).
+// Backward: rows with the same id are added in rising order (sorted by (id, row), DESIGN §3). Errors: an id outside [0,
+// V).
 #pragma once
 
 #include "kernels/context.h"

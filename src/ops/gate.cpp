@@ -8,7 +8,8 @@ namespace hadal::ops {
 namespace {
 
 void check_forced(const Tensor& forced, std::int64_t rows, std::int64_t experts, std::int64_t top_k) {
-  require(forced.shape() == Shape{rows, top_k} && forced.dtype() == DType::i32, "gate", "forced routing (T, k) i32", {&forced});
+  require(forced.shape() == Shape{rows, top_k} && forced.dtype() == DType::i32, "gate", "forced routing (T, k) i32",
+          {&forced});
   const auto* ids = forced.data<std::int32_t>();
   for (std::int64_t t = 0; t < rows; ++t) {
     for (std::int64_t j = 0; j < top_k; ++j) {
@@ -20,28 +21,34 @@ void check_forced(const Tensor& forced, std::int64_t rows, std::int64_t experts,
   }
 }
 
-// f (sequences, E) from the choice, and the loss value from the scores: f_i = E / (k T) * count_i, P_i = mean share of i.
-double balance_statistics(const GateResult& r, const Tensor& scores, const Balance& balance, Tensor& f, Tensor& sequence_of) {
-  const std::int64_t experts = scores.size(1), k = r.ids_TK.size(1), sequences = static_cast<std::int64_t>(balance.starts.size()) - 1;
+// f (sequences, E) from the choice, and the loss value from the scores: f_i = E / (k T) * count_i, P_i = mean share of
+// i.
+double balance_statistics(const GateResult& r, const Tensor& scores, const Balance& balance, Tensor& f,
+                          Tensor& sequence_of) {
+  const std::int64_t experts = scores.size(1), k = r.ids_TK.size(1),
+                     sequences = static_cast<std::int64_t>(balance.starts.size()) - 1;
   f = Tensor::zeros({sequences, experts}, DType::f32);
   sequence_of = Tensor::zeros({scores.size(0)}, DType::i32);
   double loss = 0;
   std::vector<double> share(static_cast<std::size_t>(experts));
   for (std::int64_t s = 0; s < sequences; ++s) {
-    const std::int64_t begin = balance.starts[static_cast<std::size_t>(s)], end = balance.starts[static_cast<std::size_t>(s) + 1];
+    const std::int64_t begin = balance.starts[static_cast<std::size_t>(s)],
+                       end = balance.starts[static_cast<std::size_t>(s) + 1];
     const auto length = static_cast<double>(end - begin);
     std::vector<double> count(static_cast<std::size_t>(experts), 0.0);
     std::fill(share.begin(), share.end(), 0.0);
     for (std::int64_t t = begin; t < end; ++t) {
       sequence_of.data<std::int32_t>()[t] = static_cast<std::int32_t>(s);
-      for (std::int64_t j = 0; j < k; ++j) count[static_cast<std::size_t>(r.ids_TK.data<std::int32_t>()[t * k + j])] += 1;
+      for (std::int64_t j = 0; j < k; ++j)
+        count[static_cast<std::size_t>(r.ids_TK.data<std::int32_t>()[t * k + j])] += 1;
       const float* row = scores.data<float>() + t * experts;
       double total = 0;
       for (std::int64_t e = 0; e < experts; ++e) total += row[e];
       for (std::int64_t e = 0; e < experts; ++e) share[static_cast<std::size_t>(e)] += row[e] / total;
     }
     for (std::int64_t e = 0; e < experts && length > 0; ++e) {
-      const double fe = static_cast<double>(experts) / (static_cast<double>(k) * length) * count[static_cast<std::size_t>(e)];
+      const double fe =
+          static_cast<double>(experts) / (static_cast<double>(k) * length) * count[static_cast<std::size_t>(e)];
       loss += fe * share[static_cast<std::size_t>(e)] / length;
       f.data<float>()[s * experts + e] = static_cast<float>(balance.coefficient * fe / length);
     }
@@ -57,31 +64,47 @@ GateResult gate(const kernels::Context& cx, const Tensor& logits, const Tensor& 
           "logits (T, E) f32 with E >= k", {&logits});
   const std::int64_t rows = logits.size(0), experts = logits.size(1), k = settings.top_k;
   if (forced.defined()) check_forced(forced, rows, experts, k);
-  GateResult r{Tensor::empty({rows, k}, DType::i32), Tensor::empty({rows, k}, DType::f32), Tensor::zeros({experts}, DType::i64)};
+  GateResult r{Tensor::empty({rows, k}, DType::i32), Tensor::empty({rows, k}, DType::f32),
+               Tensor::zeros({experts}, DType::i64)};
   Tensor scores = Tensor::empty({rows, experts}, DType::f32);
-  kernels::run(cx, kernels::Gate{.rows = rows, .experts = experts, .top_k = k, .score = settings.score,
-                                 .group_score = settings.group_score, .groups = settings.groups,
-                                 .top_groups = settings.top_groups, .normalise = settings.normalise, .scale = settings.scale,
-                                 .logits = logits.data<float>(), .bias = bias.defined() ? bias.data<float>() : nullptr,
+  kernels::run(cx, kernels::Gate{.rows = rows,
+                                 .experts = experts,
+                                 .top_k = k,
+                                 .score = settings.score,
+                                 .group_score = settings.group_score,
+                                 .groups = settings.groups,
+                                 .top_groups = settings.top_groups,
+                                 .normalise = settings.normalise,
+                                 .scale = settings.scale,
+                                 .logits = logits.data<float>(),
+                                 .bias = bias.defined() ? bias.data<float>() : nullptr,
                                  .forced = forced.defined() ? forced.data<std::int32_t>() : nullptr,
-                                 .scores = scores.data<float>(), .ids = r.ids_TK.data<std::int32_t>(),
+                                 .scores = scores.data<float>(),
+                                 .ids = r.ids_TK.data<std::int32_t>(),
                                  .weights = r.weights_TK.data<float>()});
   for (const std::int32_t id : r.ids_TK.span<std::int32_t>()) ++r.loads_E.data<std::int64_t>()[id];
   Tensor f, sequence_of;
   if (!balance.starts.empty()) r.balance = balance_statistics(r, scores, balance, f, sequence_of);
   if (autograd::Tape* tape = autograd::tape_of({&logits})) {
     if (balance.coefficient == 0) f = Tensor();
-    tape->record(r.weights_TK, [&cx, logits, settings, scores, ids = r.ids_TK, f, sequence_of, rows, experts, k](Tensor grad) {
-      Tensor d_logits = Tensor::empty(logits.shape(), DType::f32);
-      kernels::run(cx, kernels::GateBackward{.rows = rows, .experts = experts, .top_k = k, .score = settings.score,
-                                             .normalise = settings.normalise, .scale = settings.scale,
-                                             .scores = scores.data<float>(), .ids = ids.data<std::int32_t>(),
-                                             .d_weights = grad.data<float>(),
-                                             .balance_f = f.defined() ? f.data<float>() : nullptr,
-                                             .balance_sequence = f.defined() ? sequence_of.data<std::int32_t>() : nullptr,
-                                             .d_logits = d_logits.data<float>()});
-      autograd::accumulate(logits, std::move(d_logits));
-    });
+    tape->record(
+        r.weights_TK, [&cx, logits, settings, scores, ids = r.ids_TK, f, sequence_of, rows, experts, k](Tensor grad) {
+          Tensor d_logits = Tensor::empty(logits.shape(), DType::f32);
+          kernels::run(
+              cx, kernels::GateBackward{.rows = rows,
+                                        .experts = experts,
+                                        .top_k = k,
+                                        .score = settings.score,
+                                        .normalise = settings.normalise,
+                                        .scale = settings.scale,
+                                        .scores = scores.data<float>(),
+                                        .ids = ids.data<std::int32_t>(),
+                                        .d_weights = grad.data<float>(),
+                                        .balance_f = f.defined() ? f.data<float>() : nullptr,
+                                        .balance_sequence = f.defined() ? sequence_of.data<std::int32_t>() : nullptr,
+                                        .d_logits = d_logits.data<float>()});
+          autograd::accumulate(logits, std::move(d_logits));
+        });
   }
   return r;
 }

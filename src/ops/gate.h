@@ -17,17 +17,18 @@ struct GateSettings {
   float scale = 1;
 };
 
-// A balance sequence is a training row: rows [starts[s], starts[s+1]) of the batch. `coefficient` multiplies the gradient of
-// each sequence's sum_i f_i P_i: alpha / (number of sequences of the global batch). f comes from the actual choice.
+// A balance sequence is a training row: rows [starts[s], starts[s+1]) of the batch. `coefficient` multiplies the
+// gradient of each sequence's sum_i f_i P_i: alpha / (number of sequences of the global batch). f comes from the actual
+// choice.
 struct Balance {
   std::vector<std::int64_t> starts;
   float coefficient = 0;
 };
 
 struct GateResult {
-  Tensor ids_TK;      // i32, ascending in each row
-  Tensor weights_TK;  // f32, in the order of ids; differentiable
-  Tensor loads_E;     // i64: tokens of each expert
+  Tensor ids_TK;       // i32, ascending in each row
+  Tensor weights_TK;   // f32, in the order of ids; differentiable
+  Tensor loads_E;      // i64: tokens of each expert
   double balance = 0;  // sum over sequences of sum_i f_i P_i, before any coefficient
 };
 

@@ -25,8 +25,16 @@ void check(const Tensor& hidden, const Tensor& w, const Tensor& targets) {
 
 void logits_of(const Context& cx, const Tensor& x, const Tensor& w, const Tensor& logits) {
   const std::int64_t d = w.size(1), vocab = w.size(0);
-  kernels::run(cx, kernels::Matmul{.m = x.size(0), .n = vocab, .k = d, .a = x.raw(), .lda = d, .b = w.raw(), .ldb = d,
-                                   .c = logits.raw(), .ldc = vocab, .ab = w.dtype()});
+  kernels::run(cx, kernels::Matmul{.m = x.size(0),
+                                   .n = vocab,
+                                   .k = d,
+                                   .a = x.raw(),
+                                   .lda = d,
+                                   .b = w.raw(),
+                                   .ldb = d,
+                                   .c = logits.raw(),
+                                   .ldc = vocab,
+                                   .ab = w.dtype()});
 }
 
 void scale_by(float s, Tensor& x) {
@@ -39,7 +47,8 @@ void scale_by(float s, Tensor& x) {
 
 }  // namespace
 
-LmLoss lm_loss(const Context& cx, const Tensor& hidden, const Tensor& w, const Tensor& targets, const Tensor& coefficient) {
+LmLoss lm_loss(const Context& cx, const Tensor& hidden, const Tensor& w, const Tensor& targets,
+               const Tensor& coefficient) {
   check(hidden, w, targets);
   const std::int64_t rows = hidden.size(0), d = w.size(1), vocab = w.size(0);
   autograd::Tape* tape = autograd::tape_of({&hidden, &w});
@@ -47,24 +56,50 @@ LmLoss lm_loss(const Context& cx, const Tensor& hidden, const Tensor& w, const T
   Tensor dx = tape != nullptr && hidden.node() ? Tensor::empty(hidden.shape(), hidden.dtype()) : Tensor();
   Tensor dw = tape != nullptr && w.node() ? Tensor::zeros(w.shape(), DType::f32) : Tensor();
   Tensor logits = Tensor::empty({std::min(rows, kRows), vocab}, DType::f32);
-  Tensor d_logits = tape == nullptr ? Tensor() : w.dtype() == DType::f32 ? logits : Tensor::empty(logits.shape(), w.dtype());
+  Tensor d_logits = tape == nullptr           ? Tensor()
+                    : w.dtype() == DType::f32 ? logits
+                                              : Tensor::empty(logits.shape(), w.dtype());
   for (std::int64_t r = 0; r < rows; r += kRows) {
     const std::int64_t n = std::min(kRows, rows - r);
     const Tensor x = hidden.rows(r, r + n);
     logits_of(cx, x, w, logits);
-    kernels::run(cx, kernels::CrossEntropy{.rows = n, .vocab = vocab, .logits = logits.data<float>(),
-                                           .targets = targets.data<std::int32_t>() + r, .nll = out.nll_T.data<float>() + r,
-                                           .coefficient = coefficient.data<float>() + r, .d_logits = d_logits.raw(),
+    kernels::run(cx, kernels::CrossEntropy{.rows = n,
+                                           .vocab = vocab,
+                                           .logits = logits.data<float>(),
+                                           .targets = targets.data<std::int32_t>() + r,
+                                           .nll = out.nll_T.data<float>() + r,
+                                           .coefficient = coefficient.data<float>() + r,
+                                           .d_logits = d_logits.raw(),
                                            .d_dtype = w.dtype()});
     if (dx.defined()) {
-      kernels::run(cx, kernels::Matmul{.m = n, .n = d, .k = vocab, .a = d_logits.raw(), .lda = vocab, .b = w.raw(), .ldb = d,
-                                       .b_transposed = false, .c = dx.rows(r, r + n).raw(), .ldc = d, .ab = w.dtype(),
+      kernels::run(cx, kernels::Matmul{.m = n,
+                                       .n = d,
+                                       .k = vocab,
+                                       .a = d_logits.raw(),
+                                       .lda = vocab,
+                                       .b = w.raw(),
+                                       .ldb = d,
+                                       .b_transposed = false,
+                                       .c = dx.rows(r, r + n).raw(),
+                                       .ldc = d,
+                                       .ab = w.dtype(),
                                        .c_dtype = dx.dtype()});
     }
     if (dw.defined()) {
-      kernels::run(cx, kernels::Matmul{.m = vocab, .n = d, .k = n, .a = d_logits.raw(), .lda = vocab, .a_transposed = true,
-                                       .b = x.raw(), .ldb = d, .b_transposed = false, .c = dw.raw(), .ldc = d, .ab = w.dtype(),
-                                       .accumulate = true, .chunk = kernels::kWeightGradChunk});
+      kernels::run(cx, kernels::Matmul{.m = vocab,
+                                       .n = d,
+                                       .k = n,
+                                       .a = d_logits.raw(),
+                                       .lda = vocab,
+                                       .a_transposed = true,
+                                       .b = x.raw(),
+                                       .ldb = d,
+                                       .b_transposed = false,
+                                       .c = dw.raw(),
+                                       .ldc = d,
+                                       .ab = w.dtype(),
+                                       .accumulate = true,
+                                       .chunk = kernels::kWeightGradChunk});
     }
   }
   double loss = 0;
@@ -98,8 +133,11 @@ Tensor log_probs(const Context& cx, const Tensor& hidden, const Tensor& w, const
 
 float log_prob_of_row(const Context& cx, std::span<const float> logits, std::int32_t target) {
   float nll = 0;
-  kernels::run(cx, kernels::CrossEntropy{.rows = 1, .vocab = static_cast<std::int64_t>(logits.size()), .logits = logits.data(),
-                                         .targets = &target, .nll = &nll});
+  kernels::run(cx, kernels::CrossEntropy{.rows = 1,
+                                         .vocab = static_cast<std::int64_t>(logits.size()),
+                                         .logits = logits.data(),
+                                         .targets = &target,
+                                         .nll = &nll});
   return -nll;
 }
 

@@ -1,6 +1,6 @@
 // Rotary embedding of the last `rot` elements of each head (SPEC §1.5), in place: y shares x's memory.
-// x (T, heads * width): head h is columns [h*width, (h+1)*width). positions (T) i32; cos, sin (max positions, rot/2) f32.
-// Pairs are (2i, 2i+1) if interleaved, else (i, i + rot/2). Errors: a position outside the table.
+// x (T, heads * width): head h is columns [h*width, (h+1)*width). positions (T) i32; cos, sin (max positions, rot/2)
+// f32. Pairs are (2i, 2i+1) if interleaved, else (i, i + rot/2). Errors: a position outside the table.
 #pragma once
 
 #include "kernels/context.h"

@@ -13,8 +13,13 @@ Tensor swiglu(const kernels::Context& cx, const Tensor& g, const Tensor& u) {
   if (autograd::Tape* tape = autograd::tape_of({&g, &u})) {
     tape->record(h, [&cx, g, u](Tensor dh) {
       Tensor dg = Tensor::empty(g.shape(), g.dtype()), du = Tensor::empty(u.shape(), u.dtype());
-      kernels::run(cx, kernels::SwigluBackward{.n = g.numel(), .g = g.raw(), .u = u.raw(), .dh = dh.raw(), .dg = dg.raw(),
-                                               .du = du.raw(), .act = g.dtype()});
+      kernels::run(cx, kernels::SwigluBackward{.n = g.numel(),
+                                               .g = g.raw(),
+                                               .u = u.raw(),
+                                               .dh = dh.raw(),
+                                               .dg = dg.raw(),
+                                               .du = du.raw(),
+                                               .act = g.dtype()});
       autograd::accumulate(g, std::move(dg));
       autograd::accumulate(u, std::move(du));
     });

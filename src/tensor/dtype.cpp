@@ -11,8 +11,9 @@ struct Row {
   std::size_t size;
 };
 constexpr Row kRows[] = {
-    {DType::f32, "f32", 4}, {DType::bf16, "bf16", 2}, {DType::f16, "f16", 2},         {DType::f64, "f64", 8},        {DType::i32, "i32", 4},
-    {DType::i64, "i64", 8}, {DType::u8, "u8", 1},     {DType::f8_e4m3, "f8_e4m3", 1}, {DType::f8_e5m2, "f8_e5m2", 1},
+    {DType::f32, "f32", 4}, {DType::bf16, "bf16", 2},       {DType::f16, "f16", 2},
+    {DType::f64, "f64", 8}, {DType::i32, "i32", 4},         {DType::i64, "i64", 8},
+    {DType::u8, "u8", 1},   {DType::f8_e4m3, "f8_e4m3", 1}, {DType::f8_e5m2, "f8_e5m2", 1},
 };
 }  // namespace
 

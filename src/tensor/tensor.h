@@ -59,7 +59,9 @@ class Tensor {
 
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
-  std::int64_t size(int dim) const { return shape_[dim < 0 ? shape_.size() + static_cast<std::size_t>(dim) : static_cast<std::size_t>(dim)]; }
+  std::int64_t size(int dim) const {
+    return shape_[dim < 0 ? shape_.size() + static_cast<std::size_t>(dim) : static_cast<std::size_t>(dim)];
+  }
   int rank() const { return static_cast<int>(shape_.size()); }
   std::int64_t numel() const { return hadal::numel(shape_); }
   DType dtype() const { return dtype_; }

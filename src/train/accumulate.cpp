@@ -36,7 +36,8 @@ void GradientTree::take(const kernels::Context& cx) {
 void GradientTree::finish(const kernels::Context& cx) {
   // Earlier micro-batches stand in higher levels: add from the top down.
   for (std::size_t level = levels_.size(); level-- > 0;) {
-    for (std::size_t i = 0; i < levels_[level].size(); ++i) add_into(cx, optimizer_->parameters()[i].grad, levels_[level][i]);
+    for (std::size_t i = 0; i < levels_[level].size(); ++i)
+      add_into(cx, optimizer_->parameters()[i].grad, levels_[level][i]);
   }
   levels_.clear();
   count_ = 0;

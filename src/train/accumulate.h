@@ -1,5 +1,5 @@
-// Gradients of micro-batches summed as a binary tree in global order (DESIGN §3), so that another number of workers can give
-// the same bits: log2(n) buffers.
+// Gradients of micro-batches summed as a binary tree in global order (DESIGN §3), so that another number of workers can
+// give the same bits: log2(n) buffers.
 #pragma once
 
 #include <vector>

@@ -34,16 +34,19 @@ io::NamedTensors moments(Optimizer& optimizer) {
   io::NamedTensors all;
   for (const TrainedParameter& p : optimizer.parameters()) {
     for (const auto& [suffix, value] : {std::pair{".m", p.m}, std::pair{".v", p.v}}) {
-      model::each_checkpoint_tensor(p.parameter, value, [&, s = suffix](const std::string& name, const Tensor& t) { all.emplace_back(name + s, t); });
+      model::each_checkpoint_tensor(p.parameter, value, [&, s = suffix](const std::string& name, const Tensor& t) {
+        all.emplace_back(name + s, t);
+      });
     }
   }
   return all;
 }
 
 json state_json(const TrainerState& s) {
-  return {{"format", "hadal-trainer-1"}, {"step", s.step},   {"tokens", s.tokens}, {"loader", s.loader},
-          {"recipe", s.recipe},          {"best_bits_per_byte", s.best_bits_per_byte}, {"best_step", s.best_step},
-          {"build", s.build},            {"isa", s.isa},     {"seconds", s.seconds}};
+  return {{"format", "hadal-trainer-1"}, {"step", s.step},     {"tokens", s.tokens},
+          {"loader", s.loader},          {"recipe", s.recipe}, {"best_bits_per_byte", s.best_bits_per_byte},
+          {"best_step", s.best_step},    {"build", s.build},   {"isa", s.isa},
+          {"seconds", s.seconds}};
 }
 
 void remove_old(const fs::path& run_dir, std::int64_t keep, std::int64_t best) {
@@ -62,7 +65,9 @@ void remove_old(const fs::path& run_dir, std::int64_t keep, std::int64_t best) {
 
 std::string build_id() { return "hadal 0.1.0, gcc " __VERSION__; }
 
-fs::path checkpoint_dir(const fs::path& run_dir, std::int64_t step) { return run_dir / "checkpoints" / fmt::format("step-{:08}", step); }
+fs::path checkpoint_dir(const fs::path& run_dir, std::int64_t step) {
+  return run_dir / "checkpoints" / fmt::format("step-{:08}", step);
+}
 
 std::vector<std::int64_t> list_checkpoints(const fs::path& run_dir) {
   std::vector<std::int64_t> steps;
@@ -79,8 +84,8 @@ std::vector<std::int64_t> list_checkpoints(const fs::path& run_dir) {
   return steps;
 }
 
-void save_checkpoint(const fs::path& run_dir, const model::CausalLm& model, Optimizer& optimizer, const TrainerState& state,
-                     const fs::path& tokenizer_dir, std::int64_t keep) {
+void save_checkpoint(const fs::path& run_dir, const model::CausalLm& model, Optimizer& optimizer,
+                     const TrainerState& state, const fs::path& tokenizer_dir, std::int64_t keep) {
   const fs::path dir = checkpoint_dir(run_dir, state.step), temporary = dir.string() + ".tmp";
   std::error_code error;
   fs::remove_all(temporary, error);
@@ -89,13 +94,15 @@ void save_checkpoint(const fs::path& run_dir, const model::CausalLm& model, Opti
   try {
     io::NamedTensors weights;
     for (const TrainedParameter& p : optimizer.parameters()) {
-      model::each_checkpoint_tensor(p.parameter, p.master, [&](const std::string& name, const Tensor& t) { weights.emplace_back(name, t); });
+      model::each_checkpoint_tensor(p.parameter, p.master,
+                                    [&](const std::string& name, const Tensor& t) { weights.emplace_back(name, t); });
     }
     const_cast<model::CausalLm&>(model).visit([&](const nn::Parameter& p) {
       if (p.kind == nn::ParameterKind::gate_bias) weights.emplace_back(p.name, *p.value);
     });
     model::write_model_dir(temporary, model.config(), DType::f32, weights, tokenizer_dir);
-    io::write_safetensors(temporary / "trainer" / "moments.safetensors", moments(optimizer), {{"format", "hadal-moments-1"}});
+    io::write_safetensors(temporary / "trainer" / "moments.safetensors", moments(optimizer),
+                          {{"format", "hadal-moments-1"}});
     json j = state_json(state);
     j["checksums"] = {{"model.safetensors", checksum(temporary / "model.safetensors")},
                       {"trainer/moments.safetensors", checksum(temporary / "trainer" / "moments.safetensors")}};
@@ -129,7 +136,8 @@ TrainerState read_state(const fs::path& dir) {
     s.isa = j.at("isa").get<std::string>();
     s.seconds = j.at("seconds").get<double>();
     for (const auto& [name, sum] : j.at("checksums").items()) {
-      if (checksum(dir / name) != sum.get<std::string>()) fail("{}: the file is damaged (its checksum differs from trainer/state.json)", (dir / name).string());
+      if (checksum(dir / name) != sum.get<std::string>())
+        fail("{}: the file is damaged (its checksum differs from trainer/state.json)", (dir / name).string());
     }
   } catch (const json::exception& e) {
     fail("{}: not a trainer state: {}", path.string(), e.what());
@@ -137,21 +145,26 @@ TrainerState read_state(const fs::path& dir) {
   return s;
 }
 
-TrainerState load_checkpoint(const fs::path& dir, const kernels::Context& cx, model::CausalLm& model, Optimizer& optimizer) {
+TrainerState load_checkpoint(const fs::path& dir, const kernels::Context& cx, model::CausalLm& model,
+                             Optimizer& optimizer) {
   const TrainerState state = read_state(dir);
   const io::Safetensors weights = io::Safetensors::open(dir / "model.safetensors");
   const io::Safetensors m = io::Safetensors::open(dir / "trainer" / "moments.safetensors");
   const auto copy = [](const io::Safetensors& file, const std::string& name, const Tensor& to) {
     const Tensor from = file.tensor(name);
     if (from.bytes() != to.bytes() || from.dtype() != to.dtype()) {
-      fail("{}: tensor '{}' has shape {}, the model wants {}", file.path().string(), name, to_string(from.shape()), to_string(to.shape()));
+      fail("{}: tensor '{}' has shape {}, the model wants {}", file.path().string(), name, to_string(from.shape()),
+           to_string(to.shape()));
     }
     std::memcpy(to.raw(), from.raw(), from.bytes());
   };
   for (TrainedParameter& p : optimizer.parameters()) {
-    model::each_checkpoint_tensor(p.parameter, p.master, [&](const std::string& name, const Tensor& t) { copy(weights, name, t); });
-    model::each_checkpoint_tensor(p.parameter, p.m, [&](const std::string& name, const Tensor& t) { copy(m, name + ".m", t); });
-    model::each_checkpoint_tensor(p.parameter, p.v, [&](const std::string& name, const Tensor& t) { copy(m, name + ".v", t); });
+    model::each_checkpoint_tensor(p.parameter, p.master,
+                                  [&](const std::string& name, const Tensor& t) { copy(weights, name, t); });
+    model::each_checkpoint_tensor(p.parameter, p.m,
+                                  [&](const std::string& name, const Tensor& t) { copy(m, name + ".m", t); });
+    model::each_checkpoint_tensor(p.parameter, p.v,
+                                  [&](const std::string& name, const Tensor& t) { copy(m, name + ".v", t); });
   }
   model.visit([&](const nn::Parameter& p) {
     if (p.kind == nn::ParameterKind::gate_bias) copy(weights, p.name, *p.value);

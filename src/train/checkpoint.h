@@ -1,5 +1,6 @@
-// Checkpoints (DESIGN §6): a Hugging Face folder in f32 (the master weights), plus trainer/ with everything else the next
-// step reads. A checkpoint appears under its name by one rename of a finished, synced folder: no half of one is ever seen.
+// Checkpoints (DESIGN §6): a Hugging Face folder in f32 (the master weights), plus trainer/ with everything else the
+// next step reads. A checkpoint appears under its name by one rename of a finished, synced folder: no half of one is
+// ever seen.
 #pragma once
 
 #include <filesystem>
@@ -31,12 +32,15 @@ std::filesystem::path checkpoint_dir(const std::filesystem::path& run_dir, std::
 // Steps of the complete checkpoints in a run, rising. Removes what an interrupted save left behind.
 std::vector<std::int64_t> list_checkpoints(const std::filesystem::path& run_dir);
 
-// Saves and then removes all but the `keep` latest and the best. tokenizer_dir: files copied beside the model (may be empty).
-void save_checkpoint(const std::filesystem::path& run_dir, const model::CausalLm& model, Optimizer& optimizer, const TrainerState& state,
-                     const std::filesystem::path& tokenizer_dir, std::int64_t keep);
+// Saves and then removes all but the `keep` latest and the best. tokenizer_dir: files copied beside the model (may be
+// empty).
+void save_checkpoint(const std::filesystem::path& run_dir, const model::CausalLm& model, Optimizer& optimizer,
+                     const TrainerState& state, const std::filesystem::path& tokenizer_dir, std::int64_t keep);
 
-// Loads masters, moments and gate biases; renews compute copies. Throws Error naming the file that is missing or damaged.
-TrainerState load_checkpoint(const std::filesystem::path& dir, const kernels::Context& cx, model::CausalLm& model, Optimizer& optimizer);
+// Loads masters, moments and gate biases; renews compute copies. Throws Error naming the file that is missing or
+// damaged.
+TrainerState load_checkpoint(const std::filesystem::path& dir, const kernels::Context& cx, model::CausalLm& model,
+                             Optimizer& optimizer);
 // The state alone.
 TrainerState read_state(const std::filesystem::path& dir);
 

@@ -23,8 +23,8 @@ std::vector<std::int32_t> argmax_rows(const Tensor& logits) {
   return best;
 }
 
-void count_drafts(const kernels::Context& cx, const model::CausalLm& model, const model::Batch& batch, const model::ForwardResult& trunk,
-                  Evaluation& e) {
+void count_drafts(const kernels::Context& cx, const model::CausalLm& model, const model::Batch& batch,
+                  const model::ForwardResult& trunk, Evaluation& e) {
   const std::vector<model::MtpResult> modules = model.mtp(cx, batch, trunk, {});
   if (modules.empty()) return;
   const std::vector<std::int32_t> choice = argmax_rows(model.logits(cx, trunk.hidden_TD));
@@ -52,7 +52,9 @@ void add_loads(const model::ForwardResult& r, Evaluation& e) {
 
 }  // namespace
 
-double Evaluation::bits_per_byte() const { return bytes > 0 ? nats / std::numbers::ln2 / static_cast<double>(bytes) : 0; }
+double Evaluation::bits_per_byte() const {
+  return bytes > 0 ? nats / std::numbers::ln2 / static_cast<double>(bytes) : 0;
+}
 double Evaluation::loss() const { return tokens > 0 ? nats / static_cast<double>(tokens) : 0; }
 
 double Evaluation::max_violation_mean() const {
@@ -68,11 +70,15 @@ double Evaluation::max_violation_worst() const {
 }
 
 double Evaluation::acceptance(std::size_t module) const {
-  return module < drafts.size() && drafts[module] > 0 ? static_cast<double>(accepted[module]) / static_cast<double>(drafts[module]) : 0;
+  return module < drafts.size() && drafts[module] > 0
+             ? static_cast<double>(accepted[module]) / static_cast<double>(drafts[module])
+             : 0;
 }
 
-Evaluation evaluate(const kernels::Context& cx, const model::CausalLm& model, const std::vector<std::vector<std::int32_t>>& rows,
-                    const std::function<std::int64_t(std::int32_t)>& bytes_of, const std::function<void(std::size_t)>& progress) {
+Evaluation evaluate(const kernels::Context& cx, const model::CausalLm& model,
+                    const std::vector<std::vector<std::int32_t>>& rows,
+                    const std::function<std::int64_t(std::int32_t)>& bytes_of,
+                    const std::function<void(std::size_t)>& progress) {
   Evaluation e;
   for (std::size_t first = 0; first < rows.size();) {
     // Several rows share one pass; each is a sequence of its own, so its numbers do not depend on the others.
@@ -84,7 +90,8 @@ Evaluation evaluate(const kernels::Context& cx, const model::CausalLm& model, co
     }
     const model::Batch batch = model::batch_of_rows(inputs);
     const model::ForwardResult trunk = model.forward(cx, batch, {});
-    const Tensor logp = ops::log_probs(cx, trunk.hidden_TD, model.head(), Tensor::of<std::int32_t>(targets, {static_cast<std::int64_t>(targets.size())}));
+    const Tensor logp = ops::log_probs(cx, trunk.hidden_TD, model.head(),
+                                       Tensor::of<std::int32_t>(targets, {static_cast<std::int64_t>(targets.size())}));
     for (const float l : logp.span<float>()) e.nats -= l;
     e.tokens += static_cast<std::int64_t>(targets.size());
     for (const std::int32_t t : targets) e.bytes += bytes_of(t);

@@ -44,7 +44,9 @@ std::string to_json(const StepMetrics& m) {
 namespace {
 
 // JSON has no NaN: it is written as null.
-double number(const json& j, const char* key) { return j.contains(key) && j[key].is_number() ? j[key].get<double>() : 0; }
+double number(const json& j, const char* key) {
+  return j.contains(key) && j[key].is_number() ? j[key].get<double>() : 0;
+}
 
 StepMetrics from_json(const json& j) {
   StepMetrics m;
@@ -86,7 +88,8 @@ std::vector<StepMetrics> read_metrics(const std::filesystem::path& path) {
     const std::size_t end = text.find('\n', begin);
     if (end == std::string::npos) break;  // a line still being written
     try {
-      all.push_back(from_json(json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin), text.begin() + static_cast<std::ptrdiff_t>(end))));
+      all.push_back(from_json(json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                                          text.begin() + static_cast<std::ptrdiff_t>(end))));
     } catch (const json::exception& e) {
       fail("{}:{}: not a line of metrics: {}", path.string(), line, e.what());
     }

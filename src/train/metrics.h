@@ -27,8 +27,8 @@ std::string to_json(const StepMetrics& m);
 // Throws Error naming the file and line.
 std::vector<StepMetrics> read_metrics(const std::filesystem::path& path);
 
-// metrics.jsonl, appended line by line. Opening cuts it back to lines of steps <= `step`, so that a resumed run leaves no
-// step twice; a half-written last line goes, too.
+// metrics.jsonl, appended line by line. Opening cuts it back to lines of steps <= `step`, so that a resumed run leaves
+// no step twice; a half-written last line goes, too.
 class MetricsLog {
  public:
   MetricsLog(const std::filesystem::path& path, std::int64_t step);

@@ -9,7 +9,6 @@ namespace hadal::train {
 
 namespace {
 
-
 // Number of the document that token `i` of row r belongs to.
 std::int32_t document_of(const TrainRows& rows, std::size_t r, std::int64_t i) {
   if (rows.documents.empty()) return 0;
@@ -18,8 +17,8 @@ std::int32_t document_of(const TrainRows& rows, std::size_t r, std::int64_t i) {
 }
 
 // Targets `ahead` tokens on for the given slots of the batch; -1 where the target lies in another document.
-Tensor targets_of(const TrainRows& rows, const std::vector<std::int64_t>& row_start, const std::vector<std::int32_t>& slots,
-                  std::int64_t ahead) {
+Tensor targets_of(const TrainRows& rows, const std::vector<std::int64_t>& row_start,
+                  const std::vector<std::int32_t>& slots, std::int64_t ahead) {
   Tensor t = Tensor::empty({static_cast<std::int64_t>(slots.size())}, DType::i32);
   std::size_t r = 0;
   for (std::size_t j = 0; j < slots.size(); ++j) {
@@ -74,7 +73,8 @@ double ObjectiveResult::total(const ObjectiveSettings& s) const {
   return t;
 }
 
-ObjectiveResult run_objective(const kernels::Context& cx, model::CausalLm& model, const TrainRows& rows, const ObjectiveSettings& s) {
+ObjectiveResult run_objective(const kernels::Context& cx, model::CausalLm& model, const TrainRows& rows,
+                              const ObjectiveSettings& s) {
   model::Batch batch = inputs_of(rows);
   batch.forced_routing = s.forced_routing;
   model::ForwardOptions options;
@@ -89,7 +89,8 @@ ObjectiveResult run_objective(const kernels::Context& cx, model::CausalLm& model
   std::vector<std::int32_t> all(static_cast<std::size_t>(batch.tokens_T.size(0)));
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int32_t>(i);
   std::vector<Tensor> losses;
-  const auto add_loss = [&](const Tensor& hidden, const std::vector<std::int32_t>& slots, std::int64_t ahead, double weight) {
+  const auto add_loss = [&](const Tensor& hidden, const std::vector<std::int32_t>& slots, std::int64_t ahead,
+                            double weight) {
     const Tensor targets = targets_of(rows, batch.row_start, slots, ahead);
     const ops::LmLoss loss = ops::lm_loss(cx, hidden, model.head(), targets, constant(hidden.size(0), weight / tokens));
     losses.push_back(loss.loss);

@@ -1,4 +1,5 @@
-// The pre-training objective (SPEC §3.1, §2.3): main cross-entropy + lambda/D * sum of MTP losses + alpha * balance loss.
+// The pre-training objective (SPEC §3.1, §2.3): main cross-entropy + lambda/D * sum of MTP losses + alpha * balance
+// loss.
 #pragma once
 
 #include <vector>
@@ -18,21 +19,23 @@ struct TrainRows {
 struct ObjectiveSettings {
   double mtp_lambda = 0;
   double balance_alpha = 0;
-  // Divisors of the global batch (all micro-batches and ranks): tokens for the cross-entropies, rows for the balance loss.
+  // Divisors of the global batch (all micro-batches and ranks): tokens for the cross-entropies, rows for the balance
+  // loss.
   std::int64_t global_tokens = 0, global_rows = 0;
   bool recompute_blocks = false;
   std::vector<Tensor> forced_routing;  // as model::Batch has it
 };
 
 struct ObjectiveResult {
-  double main = 0;              // sum of nll / global_tokens
-  std::vector<double> mtp;      // the same for each MTP module
-  double balance = 0;           // sum over rows and MoE layers of sum f P, / global_rows; before alpha
+  double main = 0;          // sum of nll / global_tokens
+  std::vector<double> mtp;  // the same for each MTP module
+  double balance = 0;       // sum over rows and MoE layers of sum f P, / global_rows; before alpha
   double total(const ObjectiveSettings& s) const;
   std::vector<std::vector<std::int64_t>> loads_LE;  // MoE layers, then MTP modules
 };
 
 // Forward; and, if the model's parameters are watched, backward into their gradients.
-ObjectiveResult run_objective(const kernels::Context& cx, model::CausalLm& model, const TrainRows& rows, const ObjectiveSettings& settings);
+ObjectiveResult run_objective(const kernels::Context& cx, model::CausalLm& model, const TrainRows& rows,
+                              const ObjectiveSettings& settings);
 
 }  // namespace hadal::train

@@ -11,10 +11,14 @@ namespace hadal::train {
 namespace {
 
 void convert(const kernels::Context& cx, const Tensor& from, const Tensor& to) {
-  kernels::run(cx, kernels::Cast{.n = from.numel(), .x = from.raw(), .x_dtype = from.dtype(), .y = to.raw(), .y_dtype = to.dtype()});
+  kernels::run(
+      cx,
+      kernels::Cast{.n = from.numel(), .x = from.raw(), .x_dtype = from.dtype(), .y = to.raw(), .y_dtype = to.dtype()});
 }
 
-bool is_matrix(nn::ParameterKind kind) { return kind != nn::ParameterKind::vector && kind != nn::ParameterKind::gate_bias; }
+bool is_matrix(nn::ParameterKind kind) {
+  return kind != nn::ParameterKind::vector && kind != nn::ParameterKind::gate_bias;
+}
 
 }  // namespace
 
@@ -57,11 +61,16 @@ void Optimizer::step(const kernels::Context& cx, double lr, double grad_scale, s
   const auto t = static_cast<double>(step);
   for (TrainedParameter& p : parameters_) {
     Tensor& compute = *p.parameter.value;
-    kernels::run(cx, kernels::AdamW{.n = p.master.numel(), .p = p.master.data<float>(), .grad = p.grad.data<float>(),
-                                    .m = p.m.data<float>(), .v = p.v.data<float>(),
+    kernels::run(cx, kernels::AdamW{.n = p.master.numel(),
+                                    .p = p.master.data<float>(),
+                                    .grad = p.grad.data<float>(),
+                                    .m = p.m.data<float>(),
+                                    .v = p.v.data<float>(),
                                     .compute = compute.dtype() == DType::bf16 ? compute.data<bf16>() : nullptr,
-                                    .grad_scale = static_cast<float>(grad_scale), .lr = static_cast<float>(lr),
-                                    .beta1 = static_cast<float>(settings_.beta1), .beta2 = static_cast<float>(settings_.beta2),
+                                    .grad_scale = static_cast<float>(grad_scale),
+                                    .lr = static_cast<float>(lr),
+                                    .beta1 = static_cast<float>(settings_.beta1),
+                                    .beta2 = static_cast<float>(settings_.beta2),
                                     .eps = static_cast<float>(settings_.eps),
                                     .decay = p.decays ? static_cast<float>(settings_.decay) : 0.0f,
                                     .bias1 = static_cast<float>(1 - std::pow(settings_.beta1, t)),

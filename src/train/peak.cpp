@@ -9,11 +9,22 @@ namespace hadal::train {
 
 double measure_gemm_peak(const kernels::Context& cx, DType act) {
   double best = 0;
-  for (const std::int64_t n : cx.isa() == kernels::Isa::ref ? std::vector<std::int64_t>{64} : std::vector<std::int64_t>{1024, 2048}) {
+  for (const std::int64_t n :
+       cx.isa() == kernels::Isa::ref ? std::vector<std::int64_t>{64} : std::vector<std::int64_t>{1024, 2048}) {
     const Tensor a = Tensor::zeros({n, n}, act), b = Tensor::zeros({n, n}, act), c = Tensor::empty({n, n}, act);
     for (int i = 0; i < 4; ++i) {
       const auto start = std::chrono::steady_clock::now();
-      kernels::run(cx, kernels::Matmul{.m = n, .n = n, .k = n, .a = a.raw(), .lda = n, .b = b.raw(), .ldb = n, .c = c.raw(), .ldc = n, .ab = act, .c_dtype = act});
+      kernels::run(cx, kernels::Matmul{.m = n,
+                                       .n = n,
+                                       .k = n,
+                                       .a = a.raw(),
+                                       .lda = n,
+                                       .b = b.raw(),
+                                       .ldb = n,
+                                       .c = c.raw(),
+                                       .ldc = n,
+                                       .ab = act,
+                                       .c_dtype = act});
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       best = std::max(best, 2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / seconds);
     }

@@ -33,11 +33,13 @@ std::vector<RecipeKey> keys(Recipe& r) {
       {"train.rows", &r.train.rows, "rows of a step (the global batch)"},
       {"train.micro_rows", &r.train.micro_rows, "rows of a micro-batch; 0: all of them at once"},
       {"train.threads", &r.train.threads, "0: all CPUs; results do not depend on it", true},
-      {"train.recompute", &r.train.recompute, "keep only block inputs for the backward: less memory, a third more time", true},
+      {"train.recompute", &r.train.recompute, "keep only block inputs for the backward: less memory, a third more time",
+       true},
       {"lr.peak", &r.lr.peak, "learning rate after the warm-up"},
       {"lr.final", &r.lr.final, "learning rate after the cosine"},
       {"lr.warmup_share", &r.lr.warmup_share, "share of the tokens with rising rate"},
-      {"lr.stable_share", &r.lr.stable_share, "share of the tokens at the peak; the cosine takes what is left before the tail"},
+      {"lr.stable_share", &r.lr.stable_share,
+       "share of the tokens at the peak; the cosine takes what is left before the tail"},
       {"lr.tail_from", &r.lr.tail_from, "shares of the tokens at which constant stages begin (V3: two)"},
       {"lr.tail_lr", &r.lr.tail_lr, "their learning rates"},
       {"optimizer.beta1", &r.optimizer.beta1, "AdamW"},
@@ -94,14 +96,16 @@ std::string value_text(const RecipeKey& key) {
   return out;
 }
 
-[[noreturn]] void wrong_type(const std::string& where, std::string_view name, std::string_view wanted, const toml::node& node) {
+[[noreturn]] void wrong_type(const std::string& where, std::string_view name, std::string_view wanted,
+                             const toml::node& node) {
   std::ostringstream text;
   node.visit([&](const auto& n) { text << n; });
   fail("{}: key '{}' must be {}, not {}", where, name, wanted, text.str());
 }
 
 template <class T>
-std::vector<T> read_array(const std::string& where, const RecipeKey& key, const toml::node& node, std::string_view wanted) {
+std::vector<T> read_array(const std::string& where, const RecipeKey& key, const toml::node& node,
+                          std::string_view wanted) {
   std::vector<T> values;
   const toml::array* array = node.as_array();
   if (array == nullptr) wrong_type(where, key.name, wanted, node);
@@ -168,7 +172,8 @@ std::string nearest(const std::vector<RecipeKey>& all, std::string_view name) {
   return std::string(best->name);
 }
 
-void apply(const std::string& where, const std::vector<RecipeKey>& all, const toml::table& table, const std::string& prefix) {
+void apply(const std::string& where, const std::vector<RecipeKey>& all, const toml::table& table,
+           const std::string& prefix) {
   for (const auto& [k, node] : table) {
     const std::string name = prefix + std::string(k.str());
     if (const toml::table* section = node.as_table(); section != nullptr && prefix.empty()) {
@@ -178,7 +183,8 @@ void apply(const std::string& where, const std::vector<RecipeKey>& all, const to
     const RecipeKey* key = find(all, name);
     if (key == nullptr) {
       const auto line = node.source().begin.line;
-      fail("{}{}: unknown key '{}'; did you mean '{}'?", where, line > 0 ? fmt::format(":{}", line) : "", name, nearest(all, name));
+      fail("{}{}: unknown key '{}'; did you mean '{}'?", where, line > 0 ? fmt::format(":{}", line) : "", name,
+           nearest(all, name));
     }
     set(where, *key, node);
   }
@@ -209,14 +215,15 @@ void check_ranges(Recipe& r, const std::string& where) {
   want(r.model.dtype == "f32" || r.model.dtype == "bf16", "model.dtype", "\"f32\" or \"bf16\"");
   want(r.data.sequence_length >= 2, "data.sequence_length", "2 or more");
   want(r.train.rows >= 1, "train.rows", "1 or more");
-  want(r.train.micro_rows >= 0 && (r.train.micro_rows == 0 || r.train.rows % r.train.micro_rows == 0), "train.micro_rows",
-       "0 or a divisor of train.rows");
+  want(r.train.micro_rows >= 0 && (r.train.micro_rows == 0 || r.train.rows % r.train.micro_rows == 0),
+       "train.micro_rows", "0 or a divisor of train.rows");
   want(r.train.tokens >= 0, "train.tokens", "0 or more");
   want(r.train.threads >= 0 && r.train.threads <= 1024, "train.threads", "from 0 to 1024");
   want(r.lr.peak >= 0, "lr.peak", "0 or more");
   want(r.lr.final >= 0, "lr.final", "0 or more");
   want(r.lr.warmup_share >= 0 && r.lr.warmup_share <= 1, "lr.warmup_share", "from 0 to 1");
-  want(r.lr.stable_share >= 0 && r.lr.warmup_share + r.lr.stable_share <= 1, "lr.stable_share", "from 0 to 1 - lr.warmup_share");
+  want(r.lr.stable_share >= 0 && r.lr.warmup_share + r.lr.stable_share <= 1, "lr.stable_share",
+       "from 0 to 1 - lr.warmup_share");
   want(r.lr.tail_from.size() == r.lr.tail_lr.size(), "lr.tail_lr", "as long as lr.tail_from");
   want(r.optimizer.beta1 >= 0 && r.optimizer.beta1 < 1, "optimizer.beta1", "in [0, 1)");
   want(r.optimizer.beta2 >= 0 && r.optimizer.beta2 < 1, "optimizer.beta2", "in [0, 1)");
@@ -229,8 +236,10 @@ void check_ranges(Recipe& r, const std::string& where) {
   want(r.validation.rows >= 1, "validation.rows", "1 or more");
   want(r.checkpoint.every >= 0, "checkpoint.every", "0 or more");
   want(r.checkpoint.keep >= 1, "checkpoint.keep", "1 or more");
-  want(r.data.weights.empty() || r.data.weights.size() == r.data.train.size(), "data.weights", "one number for each folder of data.train");
-  want(r.data.epochs.empty() || r.data.epochs.size() == r.data.train.size(), "data.epochs", "one number for each folder of data.train");
+  want(r.data.weights.empty() || r.data.weights.size() == r.data.train.size(), "data.weights",
+       "one number for each folder of data.train");
+  want(r.data.epochs.empty() || r.data.epochs.size() == r.data.train.size(), "data.epochs",
+       "one number for each folder of data.train");
 }
 
 }  // namespace

@@ -39,19 +39,33 @@ Log validations(const Log& log) {
 void loss_plots(report::HtmlReport& r, const Log& log) {
   LinePlot loss{"Loss", "tokens", "nats a token", {series("main", log, [](const StepMetrics& m) { return m.main; })}};
   for (std::size_t k = 0; !log.empty() && k < log.back().mtp.size(); ++k) {
-    loss.series.push_back(series(fmt::format("MTP {}", k + 1), log, [k](const StepMetrics& m) { return k < m.mtp.size() ? m.mtp[k] : 0; }));
+    loss.series.push_back(series(fmt::format("MTP {}", k + 1), log,
+                                 [k](const StepMetrics& m) { return k < m.mtp.size() ? m.mtp[k] : 0; }));
   }
   r.plot(loss);
   const Log v = validations(log);
-  if (!v.empty()) r.plot({"Held-out text", "tokens", "bits per byte", {series("bits per byte", v, [](const StepMetrics& m) { return m.heldout_bits_per_byte; })}});
-  r.plot({"Gradient norm", "tokens", "before clipping", {series("norm", log, [](const StepMetrics& m) { return m.grad_norm; })}, true});
+  if (!v.empty())
+    r.plot({"Held-out text", "tokens", "bits per byte", {series("bits per byte", v, [](const StepMetrics& m) {
+              return m.heldout_bits_per_byte;
+            })}});
+  r.plot({"Gradient norm",
+          "tokens",
+          "before clipping",
+          {series("norm", log, [](const StepMetrics& m) { return m.grad_norm; })},
+          true});
   r.plot({"Learning rate", "tokens", "rate", {series("rate", log, [](const StepMetrics& m) { return m.lr; })}});
-  r.plot({"Speed", "tokens", "tokens/s", {series("tokens/s", log, [](const StepMetrics& m) { return m.tokens_per_second; })}});
-  r.plot({"Share of the GEMM peak", "tokens", "share", {series("share", log, [](const StepMetrics& m) { return m.share_of_peak; })}});
+  r.plot({"Speed", "tokens", "tokens/s", {series("tokens/s", log, [](const StepMetrics& m) {
+            return m.tokens_per_second;
+          })}});
+  r.plot({"Share of the GEMM peak", "tokens", "share", {series("share", log, [](const StepMetrics& m) {
+            return m.share_of_peak;
+          })}});
   if (!v.empty() && !v.back().mtp_acceptance.empty()) {
     LinePlot p{"MTP acceptance, teacher-forced", "tokens", "share of guesses", {}};
     for (std::size_t k = 0; k < v.back().mtp_acceptance.size(); ++k) {
-      p.series.push_back(series(fmt::format("module {}", k + 1), v, [k](const StepMetrics& m) { return k < m.mtp_acceptance.size() ? m.mtp_acceptance[k] : 0; }));
+      p.series.push_back(series(fmt::format("module {}", k + 1), v, [k](const StepMetrics& m) {
+        return k < m.mtp_acceptance.size() ? m.mtp_acceptance[k] : 0;
+      }));
     }
     r.plot(p);
   }
@@ -60,8 +74,13 @@ void loss_plots(report::HtmlReport& r, const Log& log) {
 // Loads of a layer's experts over time as multiples of the mean, steps averaged into at most 80 columns.
 Heatmap load_map(const Log& log, std::size_t layer, const std::string& title) {
   const std::size_t columns = std::min<std::size_t>(80, log.size()), experts = log.back().loads_LE[layer].size();
-  Heatmap map{title, "tokens", "expert", std::vector<std::vector<double>>(experts, std::vector<double>(columns, 0.0)), static_cast<double>(log.front().tokens),
-              static_cast<double>(log.back().tokens), 1.0};
+  Heatmap map{title,
+              "tokens",
+              "expert",
+              std::vector<std::vector<double>>(experts, std::vector<double>(columns, 0.0)),
+              static_cast<double>(log.front().tokens),
+              static_cast<double>(log.back().tokens),
+              1.0};
   for (std::size_t c = 0; c < columns; ++c) {
     std::vector<double> sum(experts, 0.0);
     for (std::size_t i = c * log.size() / columns; i < (c + 1) * log.size() / columns; ++i) {
@@ -87,11 +106,17 @@ void balance_plots(report::HtmlReport& r, const Log& log, const model::Config& c
   r.heading("Balance of the experts");
   LinePlot p{"MaxVio of each step's batch, by layer", "tokens", "MaxVio", {}};
   for (std::size_t l = 0; l < log.back().max_violation.size(); ++l) {
-    p.series.push_back(series(layer_name(c, l), log, [l](const StepMetrics& m) { return l < m.max_violation.size() ? m.max_violation[l] : 0; }));
+    p.series.push_back(series(layer_name(c, l), log, [l](const StepMetrics& m) {
+      return l < m.max_violation.size() ? m.max_violation[l] : 0;
+    }));
   }
   r.plot(p);
   const Log v = validations(log);
-  if (!v.empty()) r.plot({"MaxVio over the held-out text, mean of the layers", "tokens", "MaxVio", {series("held-out", v, [](const StepMetrics& m) { return m.heldout_max_violation; })}});
+  if (!v.empty())
+    r.plot({"MaxVio over the held-out text, mean of the layers",
+            "tokens",
+            "MaxVio",
+            {series("held-out", v, [](const StepMetrics& m) { return m.heldout_max_violation; })}});
   r.heading("Expert loads over time, as multiples of the mean");
   for (std::size_t l = 0; l < log.back().loads_LE.size(); ++l) r.heatmap(load_map(log, l, layer_name(c, l)));
 }
@@ -102,7 +127,10 @@ void write_report(const std::filesystem::path& run_dir, const model::Config& c) 
   const Log log = read_metrics(run_dir / "metrics.jsonl");
   report::HtmlReport r("hadal run " + run_dir.filename().string());
   const model::Accounting a = model::account(c, 1);
-  std::vector<std::vector<std::string>> table = {{"", ""}, {"parameters", short_number(static_cast<double>(a.parameters))}, {"in MTP modules", short_number(static_cast<double>(a.mtp_parameters))}};
+  std::vector<std::vector<std::string>> table = {
+      {"", ""},
+      {"parameters", short_number(static_cast<double>(a.parameters))},
+      {"in MTP modules", short_number(static_cast<double>(a.mtp_parameters))}};
   table.push_back({"active a token (head only)", short_number(static_cast<double>(a.active_head_only))});
   if (!log.empty()) {
     double seconds = 0;
@@ -110,7 +138,11 @@ void write_report(const std::filesystem::path& run_dir, const model::Config& c) 
     table.push_back({"steps", std::to_string(log.back().step)});
     table.push_back({"tokens", short_number(static_cast<double>(log.back().tokens))});
     table.push_back({"time", duration(seconds)});
-    table.push_back({"tokens/s", short_number(static_cast<double>(log.back().tokens - (log.front().tokens - log.front().tokens / std::max<std::int64_t>(1, log.front().step))) / std::max(1e-9, seconds))});
+    table.push_back({"tokens/s", short_number(static_cast<double>(
+                                                  log.back().tokens -
+                                                  (log.front().tokens -
+                                                   log.front().tokens / std::max<std::int64_t>(1, log.front().step))) /
+                                              std::max(1e-9, seconds))});
     table.push_back({"peak memory", fmt::format("{:.2f} GiB", log.back().memory_gib)});
     const Log v = validations(log);
     if (!v.empty()) table.push_back({"held-out bits per byte", fmt::format("{:.4f}", v.back().heldout_bits_per_byte)});

@@ -7,7 +7,8 @@
 namespace hadal::train {
 
 double LrSchedule::at(std::int64_t tokens, std::int64_t step_tokens) const {
-  if (tokens < warmup) return peak * std::min(1.0, static_cast<double>(tokens + step_tokens) / static_cast<double>(warmup));
+  if (tokens < warmup)
+    return peak * std::min(1.0, static_cast<double>(tokens + step_tokens) / static_cast<double>(warmup));
   double lr = peak;
   const std::int64_t into = tokens - warmup - stable;
   if (decay > 0 && into > 0) {

@@ -6,8 +6,8 @@
 
 namespace hadal::train {
 
-// Linear warm-up, constant, cosine to `final`, then further constant stages: V3's shape; a constant or a warm-up/stable/decay
-// schedule are special cases. All lengths in tokens.
+// Linear warm-up, constant, cosine to `final`, then further constant stages: V3's shape; a constant or a
+// warm-up/stable/decay schedule are special cases. All lengths in tokens.
 struct LrSchedule {
   double peak = 0, final = 0;
   std::int64_t warmup = 0, stable = 0, decay = 0;

@@ -19,7 +19,9 @@ using Clock = std::chrono::steady_clock;
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-std::int64_t share(double of_tokens, std::int64_t tokens) { return std::llround(of_tokens * static_cast<double>(tokens)); }
+std::int64_t share(double of_tokens, std::int64_t tokens) {
+  return std::llround(of_tokens * static_cast<double>(tokens));
+}
 
 struct Schedules {
   LrSchedule lr;
@@ -35,7 +37,8 @@ Schedules schedules_of(const Recipe& r) {
   s.lr.stable = share(r.lr.stable_share, all);
   const std::int64_t tail = r.lr.tail_from.empty() ? all : share(r.lr.tail_from.front(), all);
   s.lr.decay = std::max<std::int64_t>(0, tail - s.lr.warmup - s.lr.stable);
-  for (std::size_t i = 0; i < r.lr.tail_from.size(); ++i) s.lr.tail.push_back({share(r.lr.tail_from[i], all), r.lr.tail_lr[i]});
+  for (std::size_t i = 0; i < r.lr.tail_from.size(); ++i)
+    s.lr.tail.push_back({share(r.lr.tail_from[i], all), r.lr.tail_lr[i]});
   s.gamma = {r.balance.gamma, {{share(r.balance.gamma_until, all), r.balance.gamma_final}}};
   s.lambda = {r.mtp.lambda, {{share(r.mtp.lambda_until, all), r.mtp.lambda_final}}};
   return s;
@@ -44,7 +47,12 @@ Schedules schedules_of(const Recipe& r) {
 class Trainer {
  public:
   Trainer(const kernels::Context& cx, const TrainerInput& in)
-      : cx_(cx), in_(in), r_(in.recipe), model_(in.config, dtype_from_name(r_.model.dtype)), optimizer_(make_optimizer()), schedules_(schedules_of(r_)) {}
+      : cx_(cx),
+        in_(in),
+        r_(in.recipe),
+        model_(in.config, dtype_from_name(r_.model.dtype)),
+        optimizer_(make_optimizer()),
+        schedules_(schedules_of(r_)) {}
 
   TrainerOutcome run();
 
@@ -92,8 +100,9 @@ bool Trainer::resume() {
   saved_step_ = state_.step;
   const std::string isa(kernels::name_of(cx_.isa()));
   if (state_.build != build_id() || state_.isa != isa) {
-    say(fmt::format("note: the checkpoint was written by {} on {}, this is {} on {}: bits are promised within one build and ISA", state_.build, state_.isa,
-                    build_id(), isa));
+    say(fmt::format(
+        "note: the checkpoint was written by {} on {}, this is {} on {}: bits are promised within one build and ISA",
+        state_.build, state_.isa, build_id(), isa));
   }
   say(fmt::format("going on from {} (step {}, {} tokens)", dir.string(), state_.step, state_.tokens));
   return true;
@@ -142,7 +151,8 @@ void Trainer::apply(StepMetrics& m) {
   for (const auto& loads : m.loads_LE) m.max_violation.push_back(max_violation(loads));
   if (!std::isfinite(m.grad_norm) || !std::isfinite(m.loss)) {
     m.skipped = true;
-    say(fmt::format("step {}: loss {} and gradient norm {}: not finite, the step is skipped", m.step, m.loss, m.grad_norm));
+    say(fmt::format("step {}: loss {} and gradient norm {}: not finite, the step is skipped", m.step, m.loss,
+                    m.grad_norm));
     return;
   }
   const double clip = r_.optimizer.clip;
@@ -177,7 +187,8 @@ StepMetrics Trainer::step() {
 
 Evaluation Trainer::validate(bool whole) {
   auto rows = in_.heldout;
-  if (!whole && static_cast<std::int64_t>(rows.size()) > r_.validation.rows) rows.resize(static_cast<std::size_t>(r_.validation.rows));
+  if (!whole && static_cast<std::int64_t>(rows.size()) > r_.validation.rows)
+    rows.resize(static_cast<std::size_t>(r_.validation.rows));
   return evaluate(cx_, model_, rows, in_.bytes_of, nullptr);
 }
 
@@ -247,7 +258,8 @@ void claim_folder(const TrainerInput& in) {
     if (!changed.empty()) {
       std::string list;
       for (const std::string& line : changed) list += (list.empty() ? "" : "; ") + line;
-      fail("{}: this run was started with another recipe ({}): use that one, or another --run folder", in.run_dir.string(), list);
+      fail("{}: this run was started with another recipe ({}): use that one, or another --run folder",
+           in.run_dir.string(), list);
     }
   }
   write_file_atomically(path, to_toml(in.recipe));

@@ -19,11 +19,11 @@ struct TrainerInput {
   std::filesystem::path run_dir;
   model::Config config;  // vocab_size is that of the tokenizer
   RowSource* rows = nullptr;
-  std::vector<std::vector<std::int32_t>> heldout;         // rows of T + 1 tokens; may be empty
-  std::function<std::int64_t(std::int32_t)> bytes_of;      // UTF-8 bytes of a token
-  const std::atomic<bool>* stop = nullptr;                 // set by a signal: save and return
-  std::function<void(const StepMetrics&)> on_step;         // progress
-  std::function<void(const std::string&)> on_message;      // one line for the user
+  std::vector<std::vector<std::int32_t>> heldout;      // rows of T + 1 tokens; may be empty
+  std::function<std::int64_t(std::int32_t)> bytes_of;  // UTF-8 bytes of a token
+  const std::atomic<bool>* stop = nullptr;             // set by a signal: save and return
+  std::function<void(const StepMetrics&)> on_step;     // progress
+  std::function<void(const std::string&)> on_message;  // one line for the user
 };
 
 struct TrainerOutcome {
@@ -33,8 +33,8 @@ struct TrainerOutcome {
   Evaluation before, after;  // of the held-out text; before only in a run from its start
 };
 
-// Starts the run, or goes on from its latest checkpoint. Throws Error if the recipe has changed (naming the keys), or for
-// what save_checkpoint and load_checkpoint throw.
+// Starts the run, or goes on from its latest checkpoint. Throws Error if the recipe has changed (naming the keys), or
+// for what save_checkpoint and load_checkpoint throw.
 TrainerOutcome train(const kernels::Context& cx, const TrainerInput& input);
 
 // Best bf16 or f32 matmul rate of 1024³ and 2048³, FLOP/s: what share_of_peak is measured against.

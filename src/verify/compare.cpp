@@ -10,8 +10,8 @@ namespace {
 
 bool starts_with(std::string_view s, std::string_view prefix) { return s.substr(0, prefix.size()) == prefix; }
 
-// Where a tensor stands in the order of computation: forward by layer and op, then losses, then gradients from the head down,
-// then the ten steps. Lower comes first.
+// Where a tensor stands in the order of computation: forward by layer and op, then losses, then gradients from the head
+// down, then the ten steps. Lower comes first.
 std::pair<int, int> place(const std::string& name) {
   if (starts_with(name, "trace.layer.")) {
     const int layer = std::atoi(name.c_str() + 12);
@@ -27,7 +27,8 @@ std::pair<int, int> place(const std::string& name) {
   if (starts_with(name, "packed.")) return {5, 0};
   if (starts_with(name, "greedy.") || starts_with(name, "long.")) return {6, 0};
   if (starts_with(name, "loss.")) return {7, name == "loss.total"};
-  if (starts_with(name, "grad.")) return {8, starts_with(name, "grad.model.layers.") ? 1000 - std::atoi(name.c_str() + 18) : 0};
+  if (starts_with(name, "grad."))
+    return {8, starts_with(name, "grad.model.layers.") ? 1000 - std::atoi(name.c_str() + 18) : 0};
   return {9, 0};
 }
 
@@ -57,14 +58,23 @@ std::vector<double> to_doubles(const Tensor& t) {
     for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<double>(p[i]);
   };
   switch (t.dtype()) {
-    case DType::f32: copy(t.data<float>()); break;
-    case DType::f64: copy(t.data<double>()); break;
-    case DType::i32: copy(t.data<std::int32_t>()); break;
-    case DType::i64: copy(t.data<std::int64_t>()); break;
+    case DType::f32:
+      copy(t.data<float>());
+      break;
+    case DType::f64:
+      copy(t.data<double>());
+      break;
+    case DType::i32:
+      copy(t.data<std::int32_t>());
+      break;
+    case DType::i64:
+      copy(t.data<std::int64_t>());
+      break;
     case DType::bf16:
       for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<float>(t.data<bf16>()[i]);
       break;
-    default: fail("cannot compare tensors of type {}", name_of(t.dtype()));
+    default:
+      fail("cannot compare tensors of type {}", name_of(t.dtype()));
   }
   return v;
 }
@@ -89,11 +99,12 @@ std::vector<std::string> Comparison::names_with(std::string_view prefix) const {
 
 double Comparison::bound(const std::string& name) const {
   if (act_ == DType::bf16) {
-    // PyTorch's own error in bf16 on the same weights and routing, if the file has it (tools/reference.py --dtype bfloat16).
+    // PyTorch's own error in bf16 on the same weights and routing, if the file has it (tools/reference.py --dtype
+    // bfloat16).
     if (has("bf16_error." + name)) return 1.5 * to_doubles(reference("bf16_error." + name))[0];
     return starts_with(name, "loss.") ? 5e-3 : 5e-2;
   }
-  if (starts_with(name, "long.")) return 1e-3;  // some routings there are near ties
+  if (starts_with(name, "long.")) return 1e-3;                                    // some routings there are near ties
   if (name.ends_with("k_proj.bias") && starts_with(name, "steps.")) return 1e-3;  // its gradient nearly vanishes
   if (starts_with(name, "grad.") || starts_with(name, "steps.")) return 1e-4;
   return 1e-5;
@@ -138,7 +149,8 @@ Report Comparison::finish() {
   }
   Report report;
   for (auto& [name, row] : rows_) report.rows.push_back(std::move(row));
-  std::stable_sort(report.rows.begin(), report.rows.end(), [](const Row& a, const Row& b) { return place(a.tensor) < place(b.tensor); });
+  std::stable_sort(report.rows.begin(), report.rows.end(),
+                   [](const Row& a, const Row& b) { return place(a.tensor) < place(b.tensor); });
   for (const Row& row : report.rows) {
     if (row.ok) continue;
     report.first_difference = describe(row.tensor);

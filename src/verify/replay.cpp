@@ -48,7 +48,8 @@ struct Replay {
 
   // In bf16 the choice of experts is the reference's (DESIGN §3): free choices differ for some tokens.
   std::vector<Tensor> forced() const;
-  Tensor logits_of(const Rows& rows, const Rows& documents, const std::vector<Tensor>& forced_routing, const nn::Probe* probe) const;
+  Tensor logits_of(const Rows& rows, const Rows& documents, const std::vector<Tensor>& forced_routing,
+                   const nn::Probe* probe) const;
   void forward();
   void mtp(const Rows& tokens, const std::vector<Tensor>& forced_routing);
   void gradients();
@@ -60,7 +61,9 @@ struct Replay {
 
 std::vector<std::string> routing_names(const Comparison& c) {
   std::vector<std::string> names = c.names_with("routing.layer.");
-  std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) { return std::stoi(a.substr(14)) < std::stoi(b.substr(14)); });
+  std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
+    return std::stoi(a.substr(14)) < std::stoi(b.substr(14));
+  });
   return names;
 }
 
@@ -78,7 +81,8 @@ std::vector<Tensor> Replay::forced() const {
 }
 
 Tensor through_latent_cache(const Replay& r, const Rows& rows) {
-  Tensor hidden = Tensor::empty({static_cast<std::int64_t>(rows.size() * rows[0].size()), r.model.config().hidden_size}, r.options.act);
+  Tensor hidden = Tensor::empty({static_cast<std::int64_t>(rows.size() * rows[0].size()), r.model.config().hidden_size},
+                                r.options.act);
   std::int64_t at = 0;
   for (const auto& row : rows) {
     const auto n = static_cast<std::int64_t>(row.size());
@@ -86,14 +90,17 @@ Tensor through_latent_cache(const Replay& r, const Rows& rows) {
     engine::Sequence sequence;
     const engine::StepItem item{&sequence, row};
     const Tensor h = engine::step(r.cx, r.model, cache, {&item, 1}, n).hidden_TD;
-    std::copy_n(static_cast<const std::byte*>(h.raw()), h.bytes(), static_cast<std::byte*>(hidden.rows(at, at + n).raw()));
+    std::copy_n(static_cast<const std::byte*>(h.raw()), h.bytes(),
+                static_cast<std::byte*>(hidden.rows(at, at + n).raw()));
     at += n;
   }
   return hidden;
 }
 
-Tensor Replay::logits_of(const Rows& rows, const Rows& documents, const std::vector<Tensor>& forced_routing, const nn::Probe* probe) const {
-  const bool latent = options.form == nn::MlaForm::latent && model.config().is_mla() && documents.empty() && forced_routing.empty();
+Tensor Replay::logits_of(const Rows& rows, const Rows& documents, const std::vector<Tensor>& forced_routing,
+                         const nn::Probe* probe) const {
+  const bool latent =
+      options.form == nn::MlaForm::latent && model.config().is_mla() && documents.empty() && forced_routing.empty();
   if (latent && probe == nullptr) return model.logits(cx, through_latent_cache(*this, rows));
   model::Batch batch = model::batch_of_rows(rows, documents);
   batch.forced_routing = forced_routing;
@@ -118,7 +125,9 @@ void Replay::forward() {
   const Rows tokens = without_last(rows_of(c.reference("tokens")));
   c.used("tokens");
   const auto length = static_cast<std::int64_t>(tokens[0].size());
-  const nn::Probe probe = [&](std::string_view what, std::int64_t layer, const Tensor& value) { compare_trace(c, what, layer, value, length); };
+  const nn::Probe probe = [&](std::string_view what, std::int64_t layer, const Tensor& value) {
+    compare_trace(c, what, layer, value, length);
+  };
   const Tensor logits = logits_of(tokens, {}, forced(), &probe);
   c.compare("logits", options.form == nn::MlaForm::latent ? logits_of(tokens, {}, forced(), nullptr) : logits);
   mtp(tokens, forced());
@@ -148,7 +157,8 @@ void Replay::gradients() {
   model::CausalLm m = fresh();
   train::Optimizer optimizer(m, {});
   const train::TrainRows rows{rows_of(c.reference("tokens")), {}};
-  train::ObjectiveSettings s{settings.mtp_lambda, settings.balance_alpha, rows.loss_tokens(), static_cast<std::int64_t>(rows.tokens.size())};
+  train::ObjectiveSettings s{settings.mtp_lambda, settings.balance_alpha, rows.loss_tokens(),
+                             static_cast<std::int64_t>(rows.tokens.size())};
   s.forced_routing = forced();
   train::ObjectiveResult result;
   {
@@ -224,7 +234,8 @@ void Replay::steps() {
   const std::int64_t steps = all.size(0);
   for (std::int64_t i = 0; i < steps; ++i) {
     const train::TrainRows rows{rows_of(all.rows(i, i + 1)), {}};
-    const train::ObjectiveSettings s{settings.mtp_lambda, settings.balance_alpha, rows.loss_tokens(), static_cast<std::int64_t>(rows.tokens.size())};
+    const train::ObjectiveSettings s{settings.mtp_lambda, settings.balance_alpha, rows.loss_tokens(),
+                                     static_cast<std::int64_t>(rows.tokens.size())};
     optimizer.zero_grads();
     train::ObjectiveResult result;
     {
@@ -236,14 +247,16 @@ void Replay::steps() {
     norms.push_back(optimizer.grad_norm(cx));
     const double scale = settings.clip > 0 ? std::min(1.0, settings.clip / (norms.back() + 1e-6)) : 1.0;
     optimizer.step(cx, settings.lr, scale, i + 1);
-    for (std::size_t b = 0; b < biases.size(); ++b) train::update_gate_bias(biases[b], result.loads_LE[b], settings.bias_gamma);
+    for (std::size_t b = 0; b < biases.size(); ++b)
+      train::update_gate_bias(biases[b], result.loads_LE[b], settings.bias_gamma);
   }
   c.compare("steps.losses", losses);
   c.compare("steps.grad_norms", norms);
   const auto final_tensor = [&](const std::string& name, const Tensor& value) {
     if (c.has("steps.final." + name)) c.compare("steps.final." + name, value);
   };
-  for (const train::TrainedParameter& p : optimizer.parameters()) model::each_checkpoint_tensor(p.parameter, p.master, final_tensor);
+  for (const train::TrainedParameter& p : optimizer.parameters())
+    model::each_checkpoint_tensor(p.parameter, p.master, final_tensor);
   m.visit([&](const nn::Parameter& p) {
     if (p.kind == nn::ParameterKind::gate_bias) final_tensor(p.name, *p.value);
   });
@@ -251,12 +264,14 @@ void Replay::steps() {
 
 }  // namespace
 
-Report replay(const Context& cx, const std::filesystem::path& model_dir, const std::filesystem::path& reference, const Options& options) {
+Report replay(const Context& cx, const std::filesystem::path& model_dir, const std::filesystem::path& reference,
+              const Options& options) {
   const io::Safetensors file = io::Safetensors::open(reference);
   Comparison comparison(file, options.act);
   const Settings settings = read_settings(file.metadata(), reference.string());
   if (!comparison.has("tokens")) fail("{}: not a reference file: it has no tensor 'tokens'", reference.string());
-  Replay r{cx, model_dir, options, settings, comparison, model::load_model(model_dir, options.act, settings.mtp_hidden)};
+  Replay r{cx,       model_dir,  options,
+           settings, comparison, model::load_model(model_dir, options.act, settings.mtp_hidden)};
   if (options.tamper) options.tamper(r.model);
   r.forward();
   r.gradients();
@@ -271,7 +286,8 @@ Report replay(const Context& cx, const std::filesystem::path& model_dir, const s
       for (const std::string& name : comparison.names_with(prefix)) comparison.used(name);
     }
   }
-  for (const std::string& name : options.act == DType::f32 ? comparison.names_with("bf16_error.") : std::vector<std::string>()) {
+  for (const std::string& name :
+       options.act == DType::f32 ? comparison.names_with("bf16_error.") : std::vector<std::string>()) {
     comparison.used(name);
   }
   return comparison.finish();

@@ -18,21 +18,22 @@ struct Options {
 };
 
 struct Row {
-  std::string tensor;    // name in the reference file
-  double error = 0;      // Frobenius, relative (absolute where the reference is zero); or the count of differing integers
+  std::string tensor;  // name in the reference file
+  double error = 0;    // Frobenius, relative (absolute where the reference is zero); or the count of differing integers
   double bound = 0;
   bool ok = false;
-  std::string note;      // why it could not be compared, or what kind of row it is
+  std::string note;  // why it could not be compared, or what kind of row it is
 };
 
 struct Report {
-  std::vector<Row> rows;        // one for every tensor in the file
+  std::vector<Row> rows;         // one for every tensor in the file
   std::string first_difference;  // the first layer and op that part, in the order of computation; empty if none
   std::size_t failed() const;
   bool passed() const { return failed() == 0 && !rows.empty(); }
 };
 
 // Throws Error for files that cannot be read or are not of the format. A tensor it does not know is a failed row.
-Report replay(const kernels::Context& cx, const std::filesystem::path& model_dir, const std::filesystem::path& reference, const Options& options);
+Report replay(const kernels::Context& cx, const std::filesystem::path& model_dir,
+              const std::filesystem::path& reference, const Options& options);
 
 }  // namespace hadal::verify

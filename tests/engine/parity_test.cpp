@@ -1,5 +1,5 @@
-// Gate 2: what trains is what serves, to the bit. Log-probs of packed training rows equal those of cached decode, for any
-// mix of prefill and decode, any batch, any number of threads, on every ISA, in f32 and bf16.
+// Gate 2: what trains is what serves, to the bit. Log-probs of packed training rows equal those of cached decode, for
+// any mix of prefill and decode, any batch, any number of threads, on every ISA, in f32 and bf16.
 #include <gtest/gtest.h>
 
 #include "engine/cache.h"
@@ -21,7 +21,8 @@ struct Case {
 };
 
 // Training: all documents packed into one masked row; hidden states of every token.
-Tensor packed_hidden(const kernels::Context& cx, const model::CausalLm& model, const std::vector<std::vector<std::int32_t>>& documents) {
+Tensor packed_hidden(const kernels::Context& cx, const model::CausalLm& model,
+                     const std::vector<std::vector<std::int32_t>>& documents) {
   std::vector<std::int32_t> row, starts, positions;
   for (const auto& d : documents) {
     starts.push_back(static_cast<std::int32_t>(row.size()));
@@ -33,19 +34,23 @@ Tensor packed_hidden(const kernels::Context& cx, const model::CausalLm& model, c
   return model.forward(cx, batch, {}).hidden_TD;
 }
 
-Tensor next_log_probs(const kernels::Context& cx, const model::CausalLm& model, const Tensor& hidden, const std::vector<std::int32_t>& targets) {
-  return ops::log_probs(cx, hidden, model.head(), Tensor::of<std::int32_t>(targets, {static_cast<std::int64_t>(targets.size())}));
+Tensor next_log_probs(const kernels::Context& cx, const model::CausalLm& model, const Tensor& hidden,
+                      const std::vector<std::int32_t>& targets) {
+  return ops::log_probs(cx, hidden, model.head(),
+                        Tensor::of<std::int32_t>(targets, {static_cast<std::int64_t>(targets.size())}));
 }
 
 // Serving: documents advance in random pieces (whole prompts, chunks, single tokens), mixed in one batch at random.
 std::vector<Tensor> served_hidden(const kernels::Context& cx, const model::CausalLm& model, Random& random,
-                                  const std::vector<std::vector<std::int32_t>>& documents, nn::MlaForm form, std::int64_t crossover = 128) {
+                                  const std::vector<std::vector<std::int32_t>>& documents, nn::MlaForm form,
+                                  std::int64_t crossover = 128) {
   std::int64_t total = 0;
   for (const auto& d : documents) total += static_cast<std::int64_t>(d.size()) + 64;
   KvCache cache(model, form, total);
   std::vector<Sequence> sequences(documents.size());
   std::vector<Tensor> hidden;
-  for (const auto& d : documents) hidden.push_back(Tensor::empty({static_cast<std::int64_t>(d.size()), model.config().hidden_size}, model.act()));
+  for (const auto& d : documents)
+    hidden.push_back(Tensor::empty({static_cast<std::int64_t>(d.size()), model.config().hidden_size}, model.act()));
   for (;;) {
     std::vector<StepItem> items;
     std::vector<std::size_t> who;
@@ -56,7 +61,9 @@ std::vector<Tensor> served_hidden(const kernels::Context& cx, const model::Causa
       open = true;
       if (test::between(random, 0, 3) == 0) continue;
       const std::int64_t n = test::between(random, 0, 1) == 0 ? 1 : test::between(random, 1, left);
-      items.push_back({&sequences[d], std::span(documents[d]).subspan(static_cast<std::size_t>(sequences[d].length), static_cast<std::size_t>(n))});
+      items.push_back(
+          {&sequences[d], std::span(documents[d])
+                              .subspan(static_cast<std::size_t>(sequences[d].length), static_cast<std::size_t>(n))});
       who.push_back(d);
     }
     if (!open) return hidden;
@@ -88,9 +95,11 @@ void check_parity(std::uint64_t seed, const Case& c, const std::vector<std::int6
     const auto n = static_cast<std::int64_t>(documents[d].size());
     const Tensor mine = trained.rows(at, at + n);
     at += n;
-    ASSERT_TRUE(test::same_bits(mine, served[d])) << "hidden states of document " << d << " (" << n << " tokens) differ";
+    ASSERT_TRUE(test::same_bits(mine, served[d]))
+        << "hidden states of document " << d << " (" << n << " tokens) differ";
     const auto targets = test::random_tokens(random, n, model.config().vocab_size);
-    ASSERT_TRUE(test::same_bits(next_log_probs(alone, model, mine, targets), next_log_probs(cx, model, served[d], targets)));
+    ASSERT_TRUE(
+        test::same_bits(next_log_probs(alone, model, mine, targets), next_log_probs(cx, model, served[d], targets)));
   }
 }
 
@@ -106,7 +115,8 @@ TEST_P(Parity, TrainingLogProbsEqualCachedDecode) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Parity, testing::Combine(testing::Values(DType::f32, DType::bf16), testing::Values(1, 2, 3, 8)));
+INSTANTIATE_TEST_SUITE_P(All, Parity,
+                         testing::Combine(testing::Values(DType::f32, DType::bf16), testing::Values(1, 2, 3, 8)));
 
 TEST(ParityTest, Batch64OfDecodesEqualsEachAlone) {
   for (const DType act : {DType::f32, DType::bf16}) {

@@ -19,7 +19,8 @@ namespace {
 
 std::int64_t size(Random& random, std::int64_t most = 40) {
   constexpr std::int64_t kOdd[] = {1, 2, 3, 7, 13, 17, 31, 37};
-  return between(random, 0, 1) == 0 ? std::min<std::int64_t>(most, kOdd[between(random, 0, 7)]) : between(random, 1, most);
+  return between(random, 0, 1) == 0 ? std::min<std::int64_t>(most, kOdd[between(random, 0, 7)])
+                                    : between(random, 1, most);
 }
 
 Tensor indices(Random& random, std::int64_t n, std::int64_t below) {
@@ -46,35 +47,41 @@ using Operands = std::vector<Operand>;
 
 OP_ROW(linear, [](Random& random, DType act) {
   const std::int64_t t = size(random), k = size(random, 70), n = size(random);
-  return OpCase{{{"x", random_tensor({t, k}, act, random)}, {"w", random_tensor({n, k}, act, random), true},
+  return OpCase{{{"x", random_tensor({t, k}, act, random)},
+                 {"w", random_tensor({n, k}, act, random), true},
                  {"b", random_tensor({n}, DType::f32, random), true}},
-                [act](const Context& cx, Operands& o) { return std::vector{ops::linear(cx, o[0].value, o[1].value, act, o[2].value)}; },
+                [act](const Context& cx, Operands& o) {
+                  return std::vector{ops::linear(cx, o[0].value, o[1].value, act, o[2].value)};
+                },
                 true};
 });
 
 OP_ROW(grouped_linear, [](Random& random, DType act) {
   const std::int64_t experts = 5, k = size(random), n = size(random), rows = size(random), top = 2;
   const ops::Route route = ops::route(choice(random, rows, experts, top), experts);
-  return OpCase{{{"x", random_tensor({rows * top, k}, act, random)}, {"w", random_tensor({experts, n, k}, act, random), true}},
-                [route](const Context& cx, Operands& o) {
-                  return std::vector{ops::grouped_linear(cx, o[0].value, o[1].value, route.offsets_E1)};
-                },
-                true};
+  return OpCase{
+      {{"x", random_tensor({rows * top, k}, act, random)}, {"w", random_tensor({experts, n, k}, act, random), true}},
+      [route](const Context& cx, Operands& o) {
+        return std::vector{ops::grouped_linear(cx, o[0].value, o[1].value, route.offsets_E1)};
+      },
+      true};
 });
 
 OP_ROW(rms_norm, [](Random& random, DType act) {
   const std::int64_t t = size(random), d = size(random, 80);
   return OpCase{{{"x", random_tensor({t, d}, DType::f32, random)}, {"w", random_tensor({d}, DType::f32, random), true}},
-                [act](const Context& cx, Operands& o) { return std::vector{ops::rms_norm(cx, o[0].value, o[1].value, 1e-5f, act)}; }};
+                [act](const Context& cx, Operands& o) {
+                  return std::vector{ops::rms_norm(cx, o[0].value, o[1].value, 1e-5f, act)};
+                }};
 });
 
 OP_ROW(rope, [](Random& random, DType act) {
-  const std::int64_t t = size(random), heads = size(random, 4), half = size(random, 9), width = 2 * half + between(random, 0, 5);
+  const std::int64_t t = size(random), heads = size(random, 4), half = size(random, 9),
+                     width = 2 * half + between(random, 0, 5);
   ops::RopeTable table{random_tensor({50, half}, DType::f32, random), random_tensor({50, half}, DType::f32, random),
                        between(random, 0, 1) == 0};
   const Tensor positions = indices(random, t, 50);
-  return OpCase{{{"x", random_tensor({t, heads * width}, act, random)}},
-                [=](const Context& cx, Operands& o) {
+  return OpCase{{{"x", random_tensor({t, heads * width}, act, random)}}, [=](const Context& cx, Operands& o) {
                   // The op works in place: give it a copy whose gradient reaches the operand.
                   const std::vector<std::int32_t> rows = [&] {
                     std::vector<std::int32_t> r;
@@ -119,7 +126,8 @@ OP_ROW(embedding, [](Random& random, DType act) {
 });
 
 OP_ROW(gate, [](Random& random, DType) {
-  const std::int64_t t = size(random, 20), groups = 4, experts = groups * between(random, 2, 5), k = between(random, 1, 4);
+  const std::int64_t t = size(random, 20), groups = 4, experts = groups * between(random, 2, 5),
+                     k = between(random, 1, 4);
   ops::GateSettings s;
   s.score = between(random, 0, 1) == 0 ? kernels::GateScore::sigmoid : kernels::GateScore::softmax;
   s.top_k = k;
@@ -131,8 +139,7 @@ OP_ROW(gate, [](Random& random, DType) {
   // The choice is forced: differences must not step over the edge between two choices.
   const Tensor forced = choice(random, t, experts, k);
   const ops::Balance balance{{0, t}, 0.0f};
-  return OpCase{{{"logits", random_tensor({t, experts}, DType::f32, random)}},
-                [=](const Context& cx, Operands& o) {
+  return OpCase{{{"logits", random_tensor({t, experts}, DType::f32, random)}}, [=](const Context& cx, Operands& o) {
                   return std::vector{ops::gate(cx, o[0].value, {}, s, forced, balance).weights_TK};
                 }};
 });
@@ -140,23 +147,29 @@ OP_ROW(gate, [](Random& random, DType) {
 OP_ROW(dispatch, [](Random& random, DType act) {
   const std::int64_t t = size(random), experts = 6, k = between(random, 1, 3), d = size(random);
   const ops::Route route = ops::route(choice(random, t, experts, k), experts);
-  return OpCase{{{"x", random_tensor({t, d}, act, random)}, {"weights", random_tensor({t, k}, DType::f32, random)},
-                 {"shared", random_tensor({t, d}, act, random)}},
-                [route](const Context& cx, Operands& o) {
-                  return std::vector{ops::combine(cx, ops::dispatch(cx, o[0].value, route), o[1].value, o[2].value, route)};
-                }};
+  return OpCase{
+      {{"x", random_tensor({t, d}, act, random)},
+       {"weights", random_tensor({t, k}, DType::f32, random)},
+       {"shared", random_tensor({t, d}, act, random)}},
+      [route](const Context& cx, Operands& o) {
+        return std::vector{ops::combine(cx, ops::dispatch(cx, o[0].value, route), o[1].value, o[2].value, route)};
+      }};
 });
 
 OP_ROW(attention, [](Random& random, DType act) {
-  const std::int64_t kv_heads = size(random, 3), heads = kv_heads * between(random, 1, 3), d1 = size(random, 20), dv = size(random, 20);
-  const std::int64_t d2 = between(random, 0, 1) * 2 * size(random, 5), first = size(random, 90), second = size(random, 20);
+  const std::int64_t kv_heads = size(random, 3), heads = kv_heads * between(random, 1, 3), d1 = size(random, 20),
+                     dv = size(random, 20);
+  const std::int64_t d2 = between(random, 0, 1) * 2 * size(random, 5), first = size(random, 90),
+                     second = size(random, 20);
   const std::vector<std::int64_t> starts = {0, first, first + second};
   const std::int64_t t = first + second, head = d1 + dv;
   const ops::AttentionShape shape{heads, kv_heads, d1, d2, dv, 1.0f / std::sqrt(static_cast<float>(d1 + d2))};
   const ops::KvLayout layout{kv_heads * head, 0, d1, head, head};
-  OpCase c{{{"q", random_tensor({t, heads * (d1 + d2)}, act, random)}, {"kv", random_tensor({t, kv_heads * head}, act, random)}},
+  OpCase c{{{"q", random_tensor({t, heads * (d1 + d2)}, act, random)},
+            {"kv", random_tensor({t, kv_heads * head}, act, random)}},
            [=](const Context& cx, Operands& o) {
-             return std::vector{ops::attention(cx, o[0].value, o[1].value, d2 > 0 ? o[2].value : Tensor(), shape, layout, starts)};
+             return std::vector{
+                 ops::attention(cx, o[0].value, o[1].value, d2 > 0 ? o[2].value : Tensor(), shape, layout, starts)};
            }};
   if (d2 > 0) c.operands.push_back({"k_pe", random_tensor({t, d2}, act, random)});
   c.epsilon_scale = 4;
@@ -169,11 +182,13 @@ OP_ROW(lm_loss, [](Random& random, DType act) {
   targets.data<std::int32_t>()[0] = t > 1 ? -1 : 0;
   const Tensor coefficient = random_tensor({t}, DType::f32, random);
   for (float& c : coefficient.span<float>()) c = std::abs(c);  // terms that cancel would hide the gradient in rounding
-  return OpCase{{{"hidden", random_tensor({t, d}, act, random, 0.3)}, {"w", random_tensor({v, d}, act, random, 0.3), true}},
-                [=](const Context& cx, Operands& o) {
-                  return std::vector{ops::lm_loss(cx, o[0].value, o[1].value, targets, coefficient).loss};
-                },
-                false, 4};
+  return OpCase{
+      {{"hidden", random_tensor({t, d}, act, random, 0.3)}, {"w", random_tensor({v, d}, act, random, 0.3), true}},
+      [=](const Context& cx, Operands& o) {
+        return std::vector{ops::lm_loss(cx, o[0].value, o[1].value, targets, coefficient).loss};
+      },
+      false,
+      4};
 });
 
 OP_ROW(absorb, [](Random& random, DType act) {
@@ -183,7 +198,8 @@ OP_ROW(absorb, [](Random& random, DType act) {
             {"o_lat", random_tensor({t, s.heads * s.c}, act, random), false, false},
             {"wkv_b", random_tensor({s.heads * (s.nope + s.v), s.c}, act, random), false, false}},
            [s](const Context& cx, Operands& o) {
-             return std::vector{ops::absorb_queries(cx, o[0].value, o[2].value, s), ops::absorb_values(cx, o[1].value, o[2].value, s)};
+             return std::vector{ops::absorb_queries(cx, o[0].value, o[2].value, s),
+                                ops::absorb_values(cx, o[1].value, o[2].value, s)};
            },
            true};
   return c;

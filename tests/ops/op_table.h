@@ -24,7 +24,7 @@ struct OpCase {
   std::vector<Operand> operands;
   std::function<std::vector<Tensor>(const kernels::Context&, std::vector<Operand>&)> run;
   bool bit_equal_to_ref = false;  // the op is a copy, a selection or a contract dot product
-  double epsilon_scale = 1;       // the bound on values is this times sqrt(K) eps of the output's dtype, K the longest sum
+  double epsilon_scale = 1;  // the bound on values is this times sqrt(K) eps of the output's dtype, K the longest sum
 };
 
 struct OpRow {
@@ -35,7 +35,9 @@ struct OpRow {
 std::vector<OpRow>& op_rows();
 
 struct RegisterOp {
-  RegisterOp(std::string name, std::function<OpCase(Random&, DType)> make) { op_rows().push_back({std::move(name), std::move(make)}); }
+  RegisterOp(std::string name, std::function<OpCase(Random&, DType)> make) {
+    op_rows().push_back({std::move(name), std::move(make)});
+  }
 };
 
 }  // namespace hadal::test

@@ -80,7 +80,8 @@ Objective objective(OpCase& c, const kernels::Context& cx, std::uint64_t seed) {
 constexpr double kStep = 1.0 / 64;
 
 // Directional derivative along +-1 directions by four-point central differences in f32 operands, sums in double.
-double central_difference(OpCase& c, const kernels::Context& cx, std::uint64_t seed, const Tensor& x, const std::vector<int>& direction) {
+double central_difference(OpCase& c, const kernels::Context& cx, std::uint64_t seed, const Tensor& x,
+                          const std::vector<int>& direction) {
   const Tensor saved = x.clone();
   const auto at = [&](double h) {
     for (std::int64_t i = 0; i < x.numel(); ++i) put(x, i, get(saved, i) + h * direction[static_cast<std::size_t>(i)]);
@@ -92,7 +93,7 @@ double central_difference(OpCase& c, const kernels::Context& cx, std::uint64_t s
 }
 
 struct GradientCheck {
-  bool equal = true;      // within 3e-4 of the gradient's size and the rounding of the differences
+  bool equal = true;       // within 3e-4 of the gradient's size and the rounding of the differences
   bool sensitive = false;  // some operand's gradient is far enough above that rounding to show a factor of 1.001
 };
 
@@ -174,8 +175,10 @@ TEST_P(OpTable, ThreadsDoNotMatter) {
     for (const int threads : {2, 3, 8}) {
       ThreadPool pool(threads);
       const Outcome got = evaluate(c, kernels::Context(pool, kernels::default_isa()), 7);
-      for (std::size_t i = 0; i < got.outputs.size(); ++i) EXPECT_TRUE(same_bits(got.outputs[i], expected.outputs[i])) << row.name;
-      for (std::size_t i = 0; i < got.gradients.size(); ++i) EXPECT_TRUE(same_bits(got.gradients[i], expected.gradients[i])) << row.name;
+      for (std::size_t i = 0; i < got.outputs.size(); ++i)
+        EXPECT_TRUE(same_bits(got.outputs[i], expected.outputs[i])) << row.name;
+      for (std::size_t i = 0; i < got.gradients.size(); ++i)
+        EXPECT_TRUE(same_bits(got.gradients[i], expected.gradients[i])) << row.name;
     }
   }
 }

@@ -37,10 +37,18 @@ inline Tensor random_tensor(Shape shape, DType dtype, Random& random, double sca
 inline void randomise(model::CausalLm& model, Random& random) {
   model.visit([&](const nn::Parameter& p) {
     switch (p.kind) {
-      case nn::ParameterKind::vector: fill(*p.value, random, 0.1, p.name.ends_with(".bias") ? 0 : 1); break;
-      case nn::ParameterKind::gate_bias: fill(*p.value, random, 0.3); break;
-      case nn::ParameterKind::embedding: fill(*p.value, random, 0.5); break;
-      default: fill(*p.value, random, 1.0 / std::sqrt(static_cast<double>(p.value->size(-1)))); break;
+      case nn::ParameterKind::vector:
+        fill(*p.value, random, 0.1, p.name.ends_with(".bias") ? 0 : 1);
+        break;
+      case nn::ParameterKind::gate_bias:
+        fill(*p.value, random, 0.3);
+        break;
+      case nn::ParameterKind::embedding:
+        fill(*p.value, random, 0.5);
+        break;
+      default:
+        fill(*p.value, random, 1.0 / std::sqrt(static_cast<double>(p.value->size(-1))));
+        break;
     }
   });
 }

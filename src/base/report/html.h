@@ -1,4 +1,5 @@
-// Self-contained HTML reports: text, tables, line plots and heatmaps as inline SVG. No network, no script needed to read it.
+// Self-contained HTML reports: text, tables, line plots and heatmaps as inline SVG. No network, no script needed to
+// read it.
 #pragma once
 
 #include <filesystem>

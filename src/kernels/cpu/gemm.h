@@ -1,5 +1,5 @@
-// What the dense and the grouped matmul share: packing of operand blocks into words (attention_words.h), the product of a
-// block of rows with one panel of columns in the order of the dot product contract, and the store.
+// What the dense and the grouped matmul share: packing of operand blocks into words (attention_words.h), the product of
+// a block of rows with one panel of columns in the order of the dot product contract, and the store.
 #pragma once
 
 #include "kernels/cpu/attention_product.h"
@@ -25,9 +25,19 @@ struct RightOperand {
   void pack(i64 panel, float* to) const {
     const i64 first = panel * kPanel, width = std::min(kPanel, n - first);
     if (transposed) {
-      pack_transposed<T>(width, padded(width), k, [&](i64 i) { return Row<T>{b + (first + i) * ld, k}; }, to);
+      pack_transposed<T>(
+          width, padded(width), k,
+          [&](i64 i) {
+            return Row<T>{b + (first + i) * ld, k};
+          },
+          to);
     } else {
-      pack_straight<T>(k, k, width, [&](i64 i) { return Row<T>{b + i * ld + first, width}; }, to);
+      pack_straight<T>(
+          k, k, width,
+          [&](i64 i) {
+            return Row<T>{b + i * ld + first, width};
+          },
+          to);
     }
   }
 };
@@ -43,10 +53,20 @@ struct LeftOperand {
 
   Left pack(i64 first, i64 rows, float* to) const {
     if (transposed) {
-      pack_straight<T>(k, k, rows, [&](i64 i) { return Row<T>{a + i * ld + first, rows}; }, to);
+      pack_straight<T>(
+          k, k, rows,
+          [&](i64 i) {
+            return Row<T>{a + i * ld + first, rows};
+          },
+          to);
       return {to, 1, padded(rows)};
     }
-    pack_left<T>(rows, k, [&](i64 i) { return Row<T>{a + (first + i) * ld, k}; }, to);
+    pack_left<T>(
+        rows, k,
+        [&](i64 i) {
+          return Row<T>{a + (first + i) * ld, k};
+        },
+        to);
     return {to, padded(words<T>(k)), 1};
   }
 };
@@ -79,8 +99,8 @@ void store_tile(const float* tile, i64 rows, i64 columns, const Output& out, i64
 
 // Rows [row, row + rows) of C and the columns of one packed panel.
 template <class T>
-void panel_product(const Left& a, i64 rows, i64 k, i64 chunk, const float* panel, i64 columns, float* tile, const Output& out, i64 row,
-                   i64 column) {
+void panel_product(const Left& a, i64 rows, i64 k, i64 chunk, const float* panel, i64 columns, float* tile,
+                   const Output& out, i64 row, i64 column) {
   const Right b{panel, words<T>(k), padded(columns)};
   const Target to{tile, kPanel};
   if (k == 0) std::fill_n(tile, rows * kPanel, 0.0f);

@@ -1,5 +1,5 @@
-// Grouped matmul of the experts, ragged: the operands of all groups are packed in one region, then tasks over (group, block
-// of rows) in another.
+// Grouped matmul of the experts, ragged: the operands of all groups are packed in one region, then tasks over (group,
+// block of rows) in another.
 #include <vector>
 
 #include "kernels/cpu/gemm.h"
@@ -29,10 +29,12 @@ std::vector<Block> row_blocks(const i32* offsets, i64 groups, i64 size) {
 template <class T>
 void grouped_rows(const Context& cx, const GroupedMatmul& p) {
   const auto operand = [&](i64 g) {
-    return RightOperand<T>{static_cast<const T*>(p.b) + g * p.n * p.k, p.n, p.k, p.b_transposed ? p.k : p.n, p.b_transposed};
+    return RightOperand<T>{static_cast<const T*>(p.b) + g * p.n * p.k, p.n, p.k, p.b_transposed ? p.k : p.n,
+                           p.b_transposed};
   };
   const i64 panels = blocks_of(p.n, kPanel), words_of_panel = operand(0).panel_words();
-  auto* packed = static_cast<float*>(cx.scratch().shared(0, static_cast<std::size_t>(p.groups * panels * words_of_panel) * sizeof(float)));
+  auto* packed = static_cast<float*>(
+      cx.scratch().shared(0, static_cast<std::size_t>(p.groups * panels * words_of_panel) * sizeof(float)));
   cx.pool().run(p.groups * panels, [&](i64 task, int) {
     const i64 g = task / panels;
     if (p.offsets[g + 1] > p.offsets[g]) operand(g).pack(task % panels, packed + task * words_of_panel);
@@ -58,15 +60,18 @@ void grouped_gradient(const Context& cx, const GroupedWeightGrad& p) {
   i64 longest = 0;
   for (i64 g = 0; g < p.groups; ++g) longest = std::max<i64>(longest, p.offsets[g + 1] - p.offsets[g]);
   const i64 panel_words = kPanel * words<T>(longest);
-  // Both operands of a group are packed by every task that needs them: dy once a group, shared by the tasks of the group.
-  auto* packed = static_cast<float*>(cx.scratch().shared(0, static_cast<std::size_t>(p.groups * row_panels * panel_words) * sizeof(float)));
+  // Both operands of a group are packed by every task that needs them: dy once a group, shared by the tasks of the
+  // group.
+  auto* packed = static_cast<float*>(
+      cx.scratch().shared(0, static_cast<std::size_t>(p.groups * row_panels * panel_words) * sizeof(float)));
   const auto left_of = [&](i64 g) {
     const i64 rows = p.offsets[g + 1] - p.offsets[g];
     return LeftOperand<T>{static_cast<const T*>(p.dy) + p.offsets[g] * p.n, p.n, rows, p.n, true};
   };
   cx.pool().run(p.groups * row_panels, [&](i64 task, int) {
     const i64 g = task / row_panels, first = task % row_panels * kPanel;
-    if (p.offsets[g + 1] > p.offsets[g]) left_of(g).pack(first, std::min(kPanel, p.n - first), packed + task * panel_words);
+    if (p.offsets[g + 1] > p.offsets[g])
+      left_of(g).pack(first, std::min(kPanel, p.n - first), packed + task * panel_words);
   });
   cx.pool().run(p.groups * panels, [&](i64 task, int worker) {
     const i64 g = task / panels, panel = task % panels, rows = p.offsets[g + 1] - p.offsets[g];
@@ -78,7 +83,8 @@ void grouped_gradient(const Context& cx, const GroupedWeightGrad& p) {
     for (i64 i = 0; i < row_panels; ++i) {
       const i64 count = std::min(kPanel, p.n - i * kPanel);
       const Left left{packed + (g * row_panels + i) * panel_words, 1, padded(count)};
-      panel_product<T>(left, count, rows, kWeightGradChunk, s.block, std::min(kPanel, p.k - panel * kPanel), s.tile, out, i * kPanel, panel * kPanel);
+      panel_product<T>(left, count, rows, kWeightGradChunk, s.block, std::min(kPanel, p.k - panel * kPanel), s.tile,
+                       out, i * kPanel, panel * kPanel);
     }
   });
 }

@@ -1,5 +1,5 @@
-// Dense matmul. Many rows: pack B once for all, then tasks over blocks of rows. Few rows (decode): tasks over panels of B, each
-// packed and used at once, so that the weights are read a single time.
+// Dense matmul. Many rows: pack B once for all, then tasks over blocks of rows. Few rows (decode): tasks over panels of
+// B, each packed and used at once, so that the weights are read a single time.
 #include "kernels/cpu/gemm.h"
 
 namespace hadal::kernels::HADAL_ISA_NS {
@@ -27,7 +27,8 @@ struct Dense {
   }
 
   void few_rows() const {
-    auto* packed_a = static_cast<float*>(cx.scratch().shared(0, static_cast<std::size_t>(a.block_words(p.m)) * sizeof(float)));
+    auto* packed_a =
+        static_cast<float*>(cx.scratch().shared(0, static_cast<std::size_t>(a.block_words(p.m)) * sizeof(float)));
     const Left left = a.pack(0, p.m, packed_a);
     cx.pool().run(b.panels(), [&](i64 panel, int worker) {
       const TaskScratch<T> s(cx, worker, p.m, b.panel_words());
@@ -37,17 +38,20 @@ struct Dense {
   }
 
   void many_rows() const {
-    auto* packed_b = static_cast<float*>(cx.scratch().shared(0, static_cast<std::size_t>(b.panels() * b.panel_words()) * sizeof(float)));
+    auto* packed_b = static_cast<float*>(
+        cx.scratch().shared(0, static_cast<std::size_t>(b.panels() * b.panel_words()) * sizeof(float)));
     cx.pool().run(b.panels(), [&](i64 panel, int) { b.pack(panel, packed_b + panel * b.panel_words()); });
     const i64 size = a.block_rows(), blocks = blocks_of(p.m, size);
     // Few blocks of rows are split along the columns, too, so that every thread has work.
-    const i64 wanted = 4 * cx.pool().size(), splits = std::min(b.panels(), blocks >= wanted ? 1 : blocks_of(wanted, blocks));
+    const i64 wanted = 4 * cx.pool().size(),
+              splits = std::min(b.panels(), blocks >= wanted ? 1 : blocks_of(wanted, blocks));
     cx.pool().run(blocks * splits, [&](i64 task, int worker) {
       const i64 row = task / splits * size, rows = std::min(size, p.m - row), split = task % splits;
       const TaskScratch<T> s(cx, worker, size, a.block_words(rows));
       const Left left = a.pack(row, rows, s.block);
       for (i64 panel = b.panels() * split / splits; panel < b.panels() * (split + 1) / splits; ++panel) {
-        panel_product<T>(left, rows, p.k, chunk, packed_b + panel * b.panel_words(), columns(panel), s.tile, out, row, panel * kPanel);
+        panel_product<T>(left, rows, p.k, chunk, packed_b + panel * b.panel_words(), columns(panel), s.tile, out, row,
+                         panel * kPanel);
       }
     });
   }

@@ -1,6 +1,6 @@
-// F32x16: sixteen floats on every ISA (one AVX-512 register or two AVX2 registers), so that lane order, partial sums and
-// rounding are the same everywhere. Compiled once per ISA inside HADAL_ISA_NS. No operation here depends on the ISA's
-// own approximations: add, mul, fma, div, sqrt are IEEE.
+// F32x16: sixteen floats on every ISA (one AVX-512 register or two AVX2 registers), so that lane order, partial sums
+// and rounding are the same everywhere. Compiled once per ISA inside HADAL_ISA_NS. No operation here depends on the
+// ISA's own approximations: add, mul, fma, div, sqrt are IEEE.
 #pragma once
 
 #include <immintrin.h>
@@ -49,7 +49,8 @@ inline F32x16 select_less(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
 inline F32x16 widen(__m256i h) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16))}; }
 inline F32x16 load(const bf16* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
 inline F32x16 load_n(const bf16* p, int n) { return widen(_mm256_maskz_loadu_epi16(first_lanes(n), p)); }
-// Round to nearest even, NaN stays NaN; the same integer arithmetic on every ISA (subnormals are kept, unlike VCVTNEPS2BF16).
+// Round to nearest even, NaN stays NaN; the same integer arithmetic on every ISA (subnormals are kept, unlike
+// VCVTNEPS2BF16).
 inline __m256i narrow(F32x16 a) {
   const __m512i u = _mm512_castps_si512(a.v);
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
@@ -85,7 +86,8 @@ inline __m256i first_lanes8(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 inline F32x16 load_n(const float* p, int n) {
-  return {_mm256_maskload_ps(p, first_lanes8(n)), n > 8 ? _mm256_maskload_ps(p + 8, first_lanes8(n - 8)) : _mm256_setzero_ps()};
+  return {_mm256_maskload_ps(p, first_lanes8(n)),
+          n > 8 ? _mm256_maskload_ps(p + 8, first_lanes8(n - 8)) : _mm256_setzero_ps()};
 }
 inline void store_n(float* p, F32x16 a, int n) {
   _mm256_maskstore_ps(p, first_lanes8(n), a.lo);

@@ -8,7 +8,8 @@ void matmul(const Context&, const Matmul& p) {
   for (i64 m = 0; m < p.m; ++m) {
     for (i64 n = 0; n < p.n; ++n) {
       const float acc = dot(
-          p.k, chunk, p.ab == DType::bf16, [&](i64 k) { return get(p.a, p.a_transposed ? k * p.lda + m : m * p.lda + k, p.ab); },
+          p.k, chunk, p.ab == DType::bf16,
+          [&](i64 k) { return get(p.a, p.a_transposed ? k * p.lda + m : m * p.lda + k, p.ab); },
           [&](i64 k) { return get(p.b, p.b_transposed ? n * p.ldb + k : k * p.ldb + n, p.ab); });
       const float value = p.bias != nullptr ? acc + p.bias[n] : acc;
       const i64 at = m * p.ldc + n;
@@ -23,9 +24,18 @@ void grouped_matmul(const Context& cx, const GroupedMatmul& p) {
   };
   for (i64 g = 0; g < p.groups; ++g) {
     const i64 first = p.offsets[g];
-    matmul(cx, Matmul{.m = p.offsets[g + 1] - first, .n = p.n, .k = p.k, .a = at(p.a, first * p.lda, p.ab), .lda = p.lda,
-                      .b = at(p.b, g * p.n * p.k, p.ab), .ldb = p.b_transposed ? p.k : p.n, .b_transposed = p.b_transposed,
-                      .c = at(p.c, first * p.ldc, p.c_dtype), .ldc = p.ldc, .ab = p.ab, .c_dtype = p.c_dtype});
+    matmul(cx, Matmul{.m = p.offsets[g + 1] - first,
+                      .n = p.n,
+                      .k = p.k,
+                      .a = at(p.a, first * p.lda, p.ab),
+                      .lda = p.lda,
+                      .b = at(p.b, g * p.n * p.k, p.ab),
+                      .ldb = p.b_transposed ? p.k : p.n,
+                      .b_transposed = p.b_transposed,
+                      .c = at(p.c, first * p.ldc, p.c_dtype),
+                      .ldc = p.ldc,
+                      .ab = p.ab,
+                      .c_dtype = p.c_dtype});
   }
 }
 
@@ -35,9 +45,20 @@ void grouped_weight_grad(const Context& cx, const GroupedWeightGrad& p) {
   };
   for (i64 g = 0; g < p.groups; ++g) {
     const i64 first = p.offsets[g];
-    matmul(cx, Matmul{.m = p.n, .n = p.k, .k = p.offsets[g + 1] - first, .a = row(p.dy, first, p.n), .lda = p.n, .a_transposed = true,
-                      .b = row(p.x, first, p.k), .ldb = p.k, .b_transposed = false, .c = p.dw + g * p.n * p.k, .ldc = p.k, .ab = p.ab,
-                      .accumulate = true, .chunk = kWeightGradChunk});
+    matmul(cx, Matmul{.m = p.n,
+                      .n = p.k,
+                      .k = p.offsets[g + 1] - first,
+                      .a = row(p.dy, first, p.n),
+                      .lda = p.n,
+                      .a_transposed = true,
+                      .b = row(p.x, first, p.k),
+                      .ldb = p.k,
+                      .b_transposed = false,
+                      .c = p.dw + g * p.n * p.k,
+                      .ldc = p.k,
+                      .ab = p.ab,
+                      .accumulate = true,
+                      .chunk = kWeightGradChunk});
   }
 }
 
