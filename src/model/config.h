@@ -23,6 +23,7 @@ struct RopeScaling {
   std::int64_t original_max_position_embeddings = 4096;
   double beta_fast = 32, beta_slow = 1, mscale = 1, mscale_all_dim = 0;  // yarn
   double low_freq_factor = 1, high_freq_factor = 4;                      // llama3
+  bool operator==(const RopeScaling&) const = default;
 };
 
 struct Config {
@@ -59,6 +60,7 @@ struct Config {
   }
   // d_qk^-0.5, times m(factor, mscale_all_dim)² for YaRN (SPEC §1.6).
   double softmax_scale() const;
+  bool operator==(const Config&) const = default;
 };
 
 // Reads config.json (or a folder that has one). Throws Error naming the file, the field and the value that is not

@@ -13,7 +13,7 @@ wrong() {
   local what=$1 patterns=$2 rc=0 lines
   shift 2
   "$@" >out.txt 2>err.txt || rc=$?
-  grep -v -e '^preparing' -e '^training' -e 'parameters and' err.txt >only.txt || true
+  sed -e '/^preparing/d' -e '/^training/d' -e '/parameters and/d' err.txt >only.txt
   lines=$(wc -l <only.txt)
   if [ "$rc" = 0 ] || [ "$rc" -ge 128 ] || [ "$lines" != 1 ]; then
     echo "NO: $what: exit $rc, $lines lines:"; cat only.txt; bad=1; return

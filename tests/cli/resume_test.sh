@@ -31,12 +31,13 @@ train() { "$hadal" pretrain recipe.toml --run "$1" "${@:2}" >>"$1.log" 2>&1; }
 train calm
 last=$(ls -d calm/checkpoints/step-* | tail -n 1)
 
-mkdir stormy
+mkdir -p stormy/checkpoints
+newest() { find stormy/checkpoints -maxdepth 1 -name 'step-????????' | sort | tail -n 1; }
 RANDOM=20261124
 kills=0 inside=0
 points=(write fsync rename)
 for i in $(seq 1 400); do
-  before=$(ls stormy/checkpoints 2>/dev/null | grep -v tmp | tail -n 1 || true)
+  before=$(newest)
   threads=$((1 + RANDOM % 2))
   # A fault point in the first or second save of this leg (a save passes about 20 of them), or a kill at a random moment.
   if [ $((i % 2)) = 0 ]; then
@@ -48,7 +49,7 @@ for i in $(seq 1 400); do
   pid=$!
   if [ -z "${HADAL_FAULT:-}" ] && [ "$kills" -lt 20 ]; then
     sleep "0.$((RANDOM % 9))$((RANDOM % 9))"
-    kill -9 "$pid" 2>/dev/null || true
+    { kill -9 "$pid" || echo "it had ended"; } >/dev/null 2>&1
   fi
   rc=0
   wait "$pid" 2>/dev/null || rc=$?
@@ -57,8 +58,7 @@ for i in $(seq 1 400); do
   kills=$((kills + 1))
   [ -n "${HADAL_FAULT:-}" ] && inside=$((inside + 1))
   # Whatever has a checkpoint's name is whole: its checksums are checked when it is read.
-  newest=$(ls stormy/checkpoints 2>/dev/null | grep -v tmp | tail -n 1 || true)
-  [ -z "$before" ] || [ -n "$newest" ] || { echo "a checkpoint was lost"; exit 1; }
+  [ -z "$before" ] || [ -n "$(newest)" ] || { echo "a checkpoint was lost"; exit 1; }
   [ "$kills" -ge 24 ] && unset HADAL_FAULT
   if [ "$kills" -ge 24 ]; then
     "$hadal" pretrain recipe.toml --run stormy --set train.threads=1 >>stormy.log 2>&1
@@ -67,7 +67,7 @@ for i in $(seq 1 400); do
 done
 unset HADAL_FAULT
 echo "$kills kills, $inside of them at fault points inside a save"
-resumed=$(grep -c 'going on from' stormy.log || true)
+resumed=$(awk '/going on from/ { n++ } END { print n + 0 }' stormy.log)
 echo "$resumed resumptions from a checkpoint"
 [ "$(ls -d stormy/checkpoints/step-* | tail -n 1 | xargs basename)" = "$(basename "$last")" ] || { echo "the runs did not end at the same step"; exit 1; }
 for file in model.safetensors trainer/moments.safetensors; do
