@@ -63,15 +63,17 @@ CausalLm load_model(const std::filesystem::path& dir, DType act, std::optional<M
 
 void load_weights(CausalLm& model, const std::filesystem::path& dir) { read_weights(model, io::HfDir(dir)); }
 
-void init_model(CausalLm& model, std::uint64_t seed, double std) {
+void init_model(CausalLm& model, std::uint64_t seed, double std, double embedding_std) {
   if (std == 0) std = model.config().initializer_range;
+  if (embedding_std == 0) embedding_std = std;
   model.visit([&](const nn::Parameter& p) {
     const bool gain = p.kind == nn::ParameterKind::vector && !p.name.ends_with(".bias");
     const bool zero = p.kind == nn::ParameterKind::gate_bias || (p.kind == nn::ParameterKind::vector && !gain);
     each_checkpoint_tensor(p, *p.value, [&](const std::string& name, const Tensor& t) {
       Rng random(seed, name);
+      const double scale = name == "model.embed_tokens.weight" ? embedding_std : std;
       for (std::int64_t i = 0; i < t.numel(); ++i) {
-        const float v = gain ? 1.0f : zero ? 0.0f : static_cast<float>(std * random.normal());
+        const float v = gain ? 1.0f : zero ? 0.0f : static_cast<float>(scale * random.normal());
         if (t.dtype() == DType::bf16) {
           t.data<bf16>()[i] = bf16(v);
         } else {

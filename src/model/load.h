@@ -23,7 +23,8 @@ void check_copies(const Config& config, const io::HfDir& dir);
 
 // Random weights N(0, std²), gains 1, biases 0, keyed by (seed, tensor name) (SPEC §2.3; DESIGN §3). std 0: the
 // config's.
-void init_model(CausalLm& model, std::uint64_t seed, double std);
+// embedding_std: for embed_tokens alone; 0: the same.
+void init_model(CausalLm& model, std::uint64_t seed, double std, double embedding_std = 0);
 
 // Copies the weights of `dir` into the model, which has been built already (--init-from). Configs must agree in every
 // shape.

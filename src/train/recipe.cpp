@@ -20,6 +20,7 @@ std::vector<RecipeKey> keys(Recipe& r) {
       {"model.vocab_size", &r.model.vocab_size, "0: the tokenizer's size"},
       {"model.seed", &r.model.seed, "key of the random initial weights"},
       {"model.init_std", &r.model.init_std, "standard deviation of initial weights; 0: the config's initializer_range"},
+      {"model.embedding_std", &r.model.embedding_std, "the same for embed_tokens alone; 0: as init_std"},
       {"model.dtype", &r.model.dtype, "f32 or bf16: compute type; masters are always f32"},
       {"data.tokenizer", &r.data.tokenizer, "folder with tokenizer.json"},
       {"data.train", &r.data.train, "folders of token shards (hadal data prepare)"},

@@ -14,7 +14,7 @@ struct Recipe {
   struct {
     std::string preset = "demo", config, init_from;
     std::int64_t vocab_size = 0, seed = 1;
-    double init_std = 0;
+    double init_std = 0, embedding_std = 0;
     std::string dtype = "bf16";
   } model;
   struct {

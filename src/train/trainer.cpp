@@ -83,7 +83,7 @@ class Trainer {
 
 Optimizer Trainer::make_optimizer() {
   if (r_.model.init_from.empty()) {
-    model::init_model(model_, static_cast<std::uint64_t>(r_.model.seed), r_.model.init_std);
+    model::init_model(model_, static_cast<std::uint64_t>(r_.model.seed), r_.model.init_std, r_.model.embedding_std);
   } else {
     model::load_weights(model_, r_.model.init_from);
   }
