@@ -1,5 +1,7 @@
 #include "autograd/tape.h"
 
+#include <utility>
+
 #include "kernels/kernels.h"
 
 namespace hadal::autograd {
@@ -41,7 +43,7 @@ void Tape::unwind(std::size_t mark) {
   while (nodes_.size() > mark) {
     const std::shared_ptr<Node> node = std::move(nodes_.back());
     nodes_.pop_back();
-    if (node->grad.defined()) {
+    if (node->grad.defined() || node->always) {
       Tensor grad = std::move(node->grad);
       node->grad = Tensor();
       node->backward(std::move(grad));
@@ -52,9 +54,20 @@ void Tape::unwind(std::size_t mark) {
 
 Tape* tape_of(std::initializer_list<const Tensor*> operands) {
   for (const Tensor* t : operands) {
-    if (t->node()) return t->node()->tape;
+    if (t->node()) return t->node()->tape->paused_ ? nullptr : t->node()->tape;
   }
   return nullptr;
+}
+
+// f() as if nothing were watched.
+Tensor Tape::unrecorded(const std::function<Tensor()>& f) {
+  struct Pause {
+    bool& paused;
+    bool before = std::exchange(paused, true);
+    ~Pause() { paused = before; }
+  };
+  const Pause pause{paused_};
+  return f();
 }
 
 void accumulate(const Tensor& value, Tensor grad) {
@@ -88,13 +101,11 @@ float* leaf_grad(const Tensor& parameter) {
 Tensor recompute(std::initializer_list<Tensor> inputs, const std::function<Tensor(const std::vector<Tensor>&)>& f) {
   Tape* tape = nullptr;
   for (const Tensor& t : inputs) {
-    if (t.node()) tape = t.node()->tape;
+    if (tape == nullptr) tape = tape_of({&t});
   }
   std::vector<Tensor> saved(inputs);
   if (tape == nullptr) return f(saved);
-  const std::size_t mark = tape->nodes_.size();
-  Tensor output = f(saved).detach();
-  tape->nodes_.resize(mark);  // frees everything that f's ops saved
+  Tensor output = tape->unrecorded([&] { return f(saved); });
   tape->record(output, [tape, saved, f](Tensor grad) {
     const std::size_t start = tape->nodes_.size();
     std::vector<Tensor> again;
@@ -110,6 +121,19 @@ Tensor recompute(std::initializer_list<Tensor> inputs, const std::function<Tenso
     }
   });
   return output;
+}
+
+void forget(const Tensor& value, std::function<Tensor()> again) {
+  if (!value.node()) return;
+  Tape* tape = value.node()->tape;
+  value.drop_memory();
+  auto node = std::make_shared<Node>();
+  node->tape = tape;
+  node->always = true;
+  node->backward = [tape, value = value.detach(), again = std::move(again)](const Tensor&) {
+    value.put_back(tape->unrecorded(again));
+  };
+  tape->nodes_.push_back(std::move(node));
 }
 
 }  // namespace hadal::autograd

@@ -16,8 +16,9 @@ class Tape;
 
 struct Node {
   Tape* tape = nullptr;
-  Tensor grad;        // sum of what the consumers have handed over so far; undefined before the first
-  bool leaf = false;  // a watched parameter: `grad` is the caller's f32 buffer, ops add to it in place
+  Tensor grad;          // sum of what the consumers have handed over so far; undefined before the first
+  bool leaf = false;    // a watched parameter: `grad` is the caller's f32 buffer, ops add to it in place
+  bool always = false;  // `backward` runs without a gradient, too: see forget()
   std::function<void(Tensor grad)> backward;
 };
 
@@ -43,9 +44,13 @@ class Tape {
   const kernels::Context& context() const { return *cx_; }
 
  private:
+  friend Tape* tape_of(std::initializer_list<const Tensor*>);
   friend Tensor recompute(std::initializer_list<Tensor>, const std::function<Tensor(const std::vector<Tensor>&)>&);
+  friend void forget(const Tensor&, std::function<Tensor()>);
+  Tensor unrecorded(const std::function<Tensor()>& f);
   void unwind(std::size_t mark);
   const kernels::Context* cx_;
+  bool paused_ = false;
   std::vector<std::shared_ptr<Node>> nodes_;
 };
 
@@ -65,5 +70,10 @@ float* leaf_grad(const Tensor& parameter);
 // y = f(inputs) without keeping what f's ops save: f runs again in the backward. f must be a pure function of its
 // inputs and of watched parameters, and must not hand out other tensors that need a gradient.
 Tensor recompute(std::initializer_list<Tensor> inputs, const std::function<Tensor(const std::vector<Tensor>&)>& f);
+
+// Frees the memory of `value`, which the ops recorded so far share, until the backward comes to this place: there
+// again() makes it anew, to the bit. Call it after the last op that reads `value`; of two values the one that the other
+// is made from comes last. again() must not read what is freed then. Without a node it does nothing.
+void forget(const Tensor& value, std::function<Tensor()> again);
 
 }  // namespace hadal::autograd

@@ -4,7 +4,6 @@
 #include <memory>
 #include <utility>
 
-#include "autograd/tape.h"
 #include "model/build.h"
 #include "ops/columns.h"
 #include "ops/embedding.h"
@@ -30,24 +29,29 @@ CausalLm::CausalLm(const Config& config, DType act) : config_(config), act_(act)
 CausalLm::CausalLm(CausalLm&&) noexcept = default;
 CausalLm::~CausalLm() = default;
 
-nn::Input CausalLm::input(const kernels::Context& cx, const Batch& batch, const ForwardOptions& options,
-                          const ops::Balance* balance) const {
+nn::Input CausalLm::input(const kernels::Context& cx, const Batch& batch, const ForwardOptions& options) const {
+  struct Owned {
+    std::vector<std::int64_t> seq_start;
+    ops::Balance balance;
+  };
+  const auto owned =
+      std::make_shared<const Owned>(Owned{batch.seq_start, {batch.row_start, options.balance_coefficient}});
   return {.cx = cx,
           .act = act_,
           .positions_T = batch.positions_T,
           .rope = rope_,
-          .seq_start = batch.seq_start,
+          .seq_start = owned->seq_start,
           .cached = batch.cache != nullptr ? std::span(batch.cache->sequences) : std::span<const ops::CacheSequence>(),
           .form = options.form,
           .crossover = options.crossover,
-          .balance = balance,
-          .probe = options.probe};
+          .balance = options.balance ? &owned->balance : nullptr,
+          .probe = options.probe,
+          .recompute = options.recompute,
+          .owner = owned};
 }
 
 ForwardResult CausalLm::forward(const kernels::Context& cx, const Batch& batch, const ForwardOptions& options) const {
-  // Shared with the second run of recomputed blocks, which comes after this function has returned.
-  const auto balance = std::make_shared<const ops::Balance>(ops::Balance{batch.row_start, options.balance_coefficient});
-  const nn::Input in = input(cx, batch, options, options.balance ? balance.get() : nullptr);
+  const nn::Input in = input(cx, batch, options);
   ForwardResult r;
   Tensor h = ops::embedding(cx, embed_tokens_, batch.tokens_T);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
@@ -56,16 +60,7 @@ ForwardResult CausalLm::forward(const kernels::Context& cx, const Batch& batch, 
     const std::size_t moe = r.gates.size();
     const Tensor forced = block.is_moe() && moe < batch.forced_routing.size() ? batch.forced_routing[moe] : Tensor();
     ops::GateResult gate;
-    if (options.recompute_blocks) {
-      // The second run must make the same choice, and its outputs are not wanted again.
-      h = autograd::recompute(
-          {h}, [&block, &gate, layer, in, balance, forced, first = true](const std::vector<Tensor>& x) mutable {
-            const bool now = std::exchange(first, false);
-            return block.forward(in, x[0], layer, forced, now ? &gate : nullptr);
-          });
-    } else {
-      h = block.forward(in, h, layer, forced, &gate);
-    }
+    h = block.forward(in, h, layer, forced, &gate);
     if (block.is_moe()) r.gates.push_back(std::move(gate));
   }
   r.residual_TD = h;
@@ -128,8 +123,7 @@ std::vector<MtpResult> CausalLm::mtp(const kernels::Context& cx, const Batch& ba
     part.positions_T = pick(batch.positions_T, slots, 0);
     part.seq_start = starts_in(batch.seq_start, slots);
     part.row_start = starts_in(batch.row_start, slots);
-    const ops::Balance balance{part.row_start, options.balance_coefficient};
-    const nn::Input in = input(cx, part, options, options.balance ? &balance : nullptr);
+    const nn::Input in = input(cx, part, options);
     const std::size_t forced = trunk.gates.size() + k - 1;
     MtpResult r{.slots = slots};
     const auto [residual, hidden] = mtp_[k - 1].forward(

@@ -16,7 +16,7 @@ struct ForwardOptions {
   float balance_coefficient = 0;  // alpha / sequences of the global batch
   bool balance = false;           // compute the balance statistics
   const nn::Probe* probe = nullptr;
-  bool recompute_blocks = false;  // keep only each block's input for the backward
+  nn::Recompute recompute = nn::Recompute::none;
 };
 
 struct ForwardResult {
@@ -64,8 +64,7 @@ class CausalLm {
   ops::RopeTable& rope() { return rope_; }
 
  private:
-  nn::Input input(const kernels::Context& cx, const Batch& batch, const ForwardOptions& options,
-                  const ops::Balance* balance) const;
+  nn::Input input(const kernels::Context& cx, const Batch& batch, const ForwardOptions& options) const;
 
   Config config_;
   DType act_;

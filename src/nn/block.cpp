@@ -13,15 +13,38 @@ void show(const Input& in, std::string_view what, std::int64_t layer, const Tens
   if (in.probe != nullptr) (*in.probe)(what, layer, value);
 }
 
+// norm(h), for now and for the backward.
+auto normed(const Input& in, const Tensor& h_TD, const Tensor& gain, float eps) {
+  return [in, h_TD, gain, eps] { return ops::rms_norm(in.cx, h_TD, gain, eps, in.act); };
+}
+
 }  // namespace
 
-Tensor Block::forward(const Input& in, Tensor h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK,
+Tensor Block::forward(const Input& in, const Tensor& h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK,
                       ops::GateResult* gate) const {
-  const Tensor x = ops::rms_norm(in.cx, h_TD, attn_norm_, eps_, in.act);
+  if (in.recompute != Recompute::blocks || !h_TD.node()) return run(in, h_TD, layer, forced_TK, gate);
+  // The second run makes the same choice; its outputs beside the value are not wanted again, nor shown. While its
+  // backward goes on, it keeps as little as the selective way does.
+  return autograd::recompute({h_TD},
+                             [this, own = Input(in), layer, forced_TK, gate](const std::vector<Tensor>& h) mutable {
+                               const Tensor out = run(own, h[0], layer, forced_TK, gate);
+                               own.recompute = Recompute::selective;
+                               own.probe = nullptr;
+                               gate = nullptr;
+                               return out;
+                             });
+}
+
+Tensor Block::run(const Input& in, Tensor h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK,
+                  ops::GateResult* gate) const {
+  const auto attn_norm = normed(in, h_TD, attn_norm_, eps_);
+  const Tensor x = attn_norm();
   const Tensor a = std::visit([&](const auto& attention) { return attention.forward(in, x, layer); }, attention_);
+  forget(in, x, attn_norm);
   show(in, "attention", index_, a);
   h_TD = ops::add(in.cx, h_TD, a);
-  const Tensor z = ops::rms_norm(in.cx, h_TD, ffn_norm_, eps_, in.act);
+  const auto ffn_norm = normed(in, h_TD, ffn_norm_, eps_);
+  const Tensor z = ffn_norm();
   Tensor y;
   if (const Moe* moe = std::get_if<Moe>(&ffn_)) {
     Moe::Result r = moe->forward(in, z, forced_TK);
@@ -32,6 +55,7 @@ Tensor Block::forward(const Input& in, Tensor h_TD, const ops::CacheLayer* layer
   } else {
     y = std::get<Mlp>(ffn_).forward(in, z);
   }
+  forget(in, z, ffn_norm);
   show(in, "ffn", index_, y);
   h_TD = ops::add(in.cx, h_TD, y);
   show(in, "output", index_, h_TD);
@@ -47,9 +71,10 @@ void Block::visit(const std::string& prefix, const Visitor& f) {
 
 MtpModule::Result MtpModule::forward(const Input& in, const Tensor& previous_TD, const Tensor& embedding_TD,
                                      const Tensor& forced_TK, ops::GateResult* gate) const {
-  const Tensor e = ops::rms_norm(in.cx, embedding_TD, enorm_, eps_, in.act);
-  const Tensor p = ops::rms_norm(in.cx, previous_TD, hnorm_, eps_, in.act);
-  Tensor h = ops::linear(in.cx, ops::concat_columns(in.cx, e, p), eh_proj_, DType::f32);
+  const auto enorm = normed(in, embedding_TD, enorm_, eps_), hnorm = normed(in, previous_TD, hnorm_, eps_);
+  const Tensor both = ops::concat_columns(in.cx, enorm(), hnorm());
+  Tensor h = ops::linear(in.cx, both, eh_proj_, DType::f32);
+  forget(in, both, [in, enorm, hnorm] { return ops::concat_columns(in.cx, enorm(), hnorm()); });
   h = block_.forward(in, h, nullptr, forced_TK, gate);
   return {h, ops::rms_norm(in.cx, h, norm_, eps_, in.act)};
 }

@@ -16,7 +16,7 @@ class Block {
       : attention_(std::move(attention)), ffn_(std::move(ffn)), index_(index), eps_(eps) {}
 
   // h_TD is the residual stream, f32. gate gets the router's outputs if this is a MoE layer.
-  Tensor forward(const Input& in, Tensor h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK,
+  Tensor forward(const Input& in, const Tensor& h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK,
                  ops::GateResult* gate) const;
   void visit(const std::string& prefix, const Visitor& f);
   bool is_moe() const { return std::holds_alternative<Moe>(ffn_); }
@@ -24,6 +24,9 @@ class Block {
   std::variant<Mlp, Moe>& ffn() { return ffn_; }
 
  private:
+  Tensor run(const Input& in, Tensor h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK,
+             ops::GateResult* gate) const;
+
   std::variant<Mla, Gqa> attention_;
   std::variant<Mlp, Moe> ffn_;
   std::int64_t index_;

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "autograd/tape.h"
 #include "kernels/context.h"
 #include "ops/cache_view.h"
 #include "ops/gate.h"
@@ -19,6 +21,11 @@ namespace hadal::nn {
 // The two forms of MLA (SPEC §1.2, §1.3). A cache belongs to one form: expanded holds K and V per head, latent holds c
 // and k_pe.
 enum class MlaForm : std::uint8_t { expanded, latent };
+
+// What a training forward keeps for its backward (docs/training.md has the bytes). selective: as V3 §3.2.1, outputs of
+// norms, of MLA's up-projections and of SwiGLU, and the rows dispatched to experts, are made again from their inputs.
+// blocks: a block's input alone is kept. The gradients are the same to the bit.
+enum class Recompute : std::uint8_t { none, selective, blocks };
 
 // Called with ("attention" | "ffn" | "output" | "experts" | "gate_weights", layer, value) as the forward goes, if set.
 using Probe = std::function<void(std::string_view, std::int64_t, const Tensor&)>;
@@ -35,6 +42,14 @@ struct Input {
   std::int64_t crossover = 0;  // latent form: a sequence with more new tokens than this is expanded (SPEC §1.3)
   const ops::Balance* balance = nullptr;
   const Probe* probe = nullptr;
+  Recompute recompute = Recompute::none;
+  std::shared_ptr<const void> owner;  // of what the spans and `balance` see, for a block that runs again
 };
+
+// After the last op that reads `value`: with selective recompute its memory goes until the backward (autograd::forget).
+template <class Again>
+void forget(const Input& in, const Tensor& value, Again again) {
+  if (in.recompute == Recompute::selective) autograd::forget(value, std::move(again));
+}
 
 }  // namespace hadal::nn

@@ -11,25 +11,30 @@
 namespace hadal::nn {
 
 Tensor Mla::forward(const Input& in, const Tensor& x_TD, const ops::CacheLayer* layer) const {
-  const Tensor q = queries(in, x_TD);                               // (T, H * [nope | rope])
+  const bool compressed = s_.q_lora_rank > 0;
+  const Tensor qa = compressed ? ops::linear(in.cx, x_TD, wq_a_, in.act) : Tensor();
+  const Tensor cq = compressed ? latent(in, qa, q_norm_) : x_TD;    // eq 6
+  const Tensor q = queries(in, cq);                                 // (T, H * [nope | rope])
   const Tensor ckv_kpe = ops::linear(in.cx, x_TD, wkv_a_, in.act);  // (T, [C | rope]): eq 1, 3
   auto [ckv, k_pe] = ops::split_columns(in.cx, ckv_kpe, s_.kv_lora_rank);
-  const Tensor c_TC = ops::rms_norm(in.cx, ckv, kv_norm_, s_.norm_eps, in.act);
+  const Tensor c_TC = latent(in, ckv, kv_norm_);
   k_pe = ops::rope(in.cx, k_pe, 1, in.rope, in.positions_T);  // not normalised, shared by all heads
   const Tensor o = layer != nullptr && in.form == MlaForm::latent ? attend_latent(in, q, c_TC, k_pe, *layer)
                                                                   : attend_expanded(in, q, c_TC, k_pe, layer);
+  forget(in, c_TC, [this, in, x = ckv] { return latent(in, x, kv_norm_); });
+  if (compressed) {
+    forget(in, q, [this, in, cq] { return queries(in, cq); });
+    forget(in, cq, [this, in, qa] { return latent(in, qa, q_norm_); });
+  }
   return ops::linear(in.cx, o, wo_, in.act);  // eq 11
 }
 
-Tensor Mla::queries(const Input& in, const Tensor& x_TD) const {
-  Tensor q;
-  if (s_.q_lora_rank > 0) {
-    const Tensor cq =
-        ops::rms_norm(in.cx, ops::linear(in.cx, x_TD, wq_a_, in.act), q_norm_, s_.norm_eps, in.act);  // eq 6
-    q = ops::linear(in.cx, cq, wq_b_, in.act);                                                        // eq 7, 8
-  } else {
-    q = ops::linear(in.cx, x_TD, wq_, in.act);
-  }
+Tensor Mla::latent(const Input& in, const Tensor& x, const Tensor& gain) const {
+  return ops::rms_norm(in.cx, x, gain, s_.norm_eps, in.act);
+}
+
+Tensor Mla::queries(const Input& in, const Tensor& cq) const {
+  const Tensor q = ops::linear(in.cx, cq, s_.q_lora_rank > 0 ? wq_b_ : wq_, in.act);  // eq 7, 8
   return ops::rope(in.cx, q, s_.heads, in.rope, in.positions_T);
 }
 
@@ -49,9 +54,12 @@ ops::KvLayout expanded_layout(const Mla::Settings& s) {
 
 Tensor Mla::attend_expanded(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe,
                             const ops::CacheLayer* layer) const {
-  const Tensor kv = ops::linear(in.cx, c_TC, wkv_b_, in.act);  // (T, H * [k_nope | v]): eq 2, 5
+  const auto up = [this, in, c_TC] { return ops::linear(in.cx, c_TC, wkv_b_, in.act); };
+  const Tensor kv = up();  // (T, H * [k_nope | v]): eq 2, 5
   if (layer == nullptr) {
-    return ops::attention(in.cx, q, kv, k_pe, expanded_shape(s_), expanded_layout(s_), in.seq_start);
+    const Tensor o = ops::attention(in.cx, q, kv, k_pe, expanded_shape(s_), expanded_layout(s_), in.seq_start);
+    forget(in, kv, up);
+    return o;
   }
   ops::write_cache(kv, *layer, in.cached, 1, 0);
   ops::write_cache(k_pe, *layer, in.cached, 2, 0);

@@ -22,7 +22,8 @@ class Mla {
   Settings& settings() { return s_; }
 
  private:
-  Tensor queries(const Input& in, const Tensor& x_TD) const;
+  Tensor latent(const Input& in, const Tensor& x, const Tensor& gain) const;  // norm of a compressed vector
+  Tensor queries(const Input& in, const Tensor& cq) const;
   Tensor attend_expanded(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe,
                          const ops::CacheLayer* layer) const;
   Tensor attend_latent(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe,

@@ -44,8 +44,8 @@ std::pair<Tensor, Tensor> split_columns(const Context& cx, const Tensor& x, std:
   copy_columns(cx, x, 0, a, 0, first);
   copy_columns(cx, x, first, b, 0, second);
   if (autograd::Tape* tape = autograd::tape_of({&x})) {
-    tape->record(a, [&cx, x](Tensor grad) { give_columns(cx, x, grad, 0); });
-    tape->record(b, [&cx, x, first](Tensor grad) { give_columns(cx, x, grad, first); });
+    tape->record(a, [&cx, x = x.shell()](Tensor grad) { give_columns(cx, x, grad, 0); });
+    tape->record(b, [&cx, x = x.shell(), first](Tensor grad) { give_columns(cx, x, grad, first); });
   }
   return {std::move(a), std::move(b)};
 }
@@ -57,7 +57,7 @@ Tensor concat_columns(const Context& cx, const Tensor& a, const Tensor& b) {
   copy_columns(cx, a, 0, y, 0, a.size(1));
   copy_columns(cx, b, 0, y, a.size(1), b.size(1));
   if (autograd::Tape* tape = autograd::tape_of({&a, &b})) {
-    tape->record(y, [&cx, a, b](Tensor grad) {
+    tape->record(y, [&cx, a = a.shell(), b = b.shell()](Tensor grad) {
       Tensor da = Tensor::empty(a.shape(), a.dtype()), db = Tensor::empty(b.shape(), b.dtype());
       copy_columns(cx, grad, 0, da, 0, a.size(1));
       copy_columns(cx, grad, a.size(1), db, 0, b.size(1));
@@ -82,7 +82,7 @@ Tensor select_rows(const Context& cx, const Tensor& x, std::span<const std::int3
                                        .y = y.raw(),
                                        .act = x.dtype()});
   if (autograd::Tape* tape = autograd::tape_of({&x})) {
-    tape->record(y, [x, index](Tensor grad) {
+    tape->record(y, [x = x.shell(), index](Tensor grad) {
       Tensor dx = Tensor::zeros(x.shape(), x.dtype());
       const std::size_t row = static_cast<std::size_t>(x.size(1)) * size_of(x.dtype());
       const auto* from = static_cast<const std::byte*>(grad.raw());

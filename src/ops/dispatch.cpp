@@ -35,7 +35,7 @@ Tensor dispatch(const kernels::Context& cx, const Tensor& x, const Route& route)
                                        .y = y.raw(),
                                        .act = x.dtype()});
   if (autograd::Tape* tape = autograd::tape_of({&x})) {
-    tape->record(y, [&cx, x, row_of = route.row_of_TK, d](Tensor dy) {
+    tape->record(y, [&cx, x = x.shell(), row_of = route.row_of_TK, d](Tensor dy) {
       Tensor dx = Tensor::empty(x.shape(), x.dtype());
       kernels::run(cx, kernels::GatherSum{.rows = x.size(0),
                                           .top_k = row_of.size(1),
@@ -66,7 +66,7 @@ Tensor combine(const kernels::Context& cx, const Tensor& y, const Tensor& weight
                                       .out = out.raw(),
                                       .act = y.dtype()});
   if (autograd::Tape* tape = autograd::tape_of({&y, &weights, &shared})) {
-    tape->record(out, [&cx, y, weights, shared, row_of = route.row_of_TK, rows, k, d](Tensor grad) {
+    tape->record(out, [&cx, y, weights, shared = shared.shell(), row_of = route.row_of_TK, rows, k, d](Tensor grad) {
       Tensor dy = Tensor::empty(y.shape(), y.dtype()), dw = Tensor::empty(weights.shape(), DType::f32);
       kernels::run(cx, kernels::CombineBackward{.rows = rows,
                                                 .top_k = k,

@@ -87,24 +87,24 @@ GateResult gate(const kernels::Context& cx, const Tensor& logits, const Tensor& 
   if (!balance.starts.empty()) r.balance = balance_statistics(r, scores, balance, f, sequence_of);
   if (autograd::Tape* tape = autograd::tape_of({&logits})) {
     if (balance.coefficient == 0) f = Tensor();
-    tape->record(
-        r.weights_TK, [&cx, logits, settings, scores, ids = r.ids_TK, f, sequence_of, rows, experts, k](Tensor grad) {
-          Tensor d_logits = Tensor::empty(logits.shape(), DType::f32);
-          kernels::run(
-              cx, kernels::GateBackward{.rows = rows,
-                                        .experts = experts,
-                                        .top_k = k,
-                                        .score = settings.score,
-                                        .normalise = settings.normalise,
-                                        .scale = settings.scale,
-                                        .scores = scores.data<float>(),
-                                        .ids = ids.data<std::int32_t>(),
-                                        .d_weights = grad.data<float>(),
-                                        .balance_f = f.defined() ? f.data<float>() : nullptr,
-                                        .balance_sequence = f.defined() ? sequence_of.data<std::int32_t>() : nullptr,
-                                        .d_logits = d_logits.data<float>()});
-          autograd::accumulate(logits, std::move(d_logits));
-        });
+    tape->record(r.weights_TK, [&cx, logits = logits.shell(), settings, scores, ids = r.ids_TK, f, sequence_of, rows,
+                                experts, k](Tensor grad) {
+      Tensor d_logits = Tensor::empty(logits.shape(), DType::f32);
+      kernels::run(cx,
+                   kernels::GateBackward{.rows = rows,
+                                         .experts = experts,
+                                         .top_k = k,
+                                         .score = settings.score,
+                                         .normalise = settings.normalise,
+                                         .scale = settings.scale,
+                                         .scores = scores.data<float>(),
+                                         .ids = ids.data<std::int32_t>(),
+                                         .d_weights = grad.data<float>(),
+                                         .balance_f = f.defined() ? f.data<float>() : nullptr,
+                                         .balance_sequence = f.defined() ? sequence_of.data<std::int32_t>() : nullptr,
+                                         .d_logits = d_logits.data<float>()});
+      autograd::accumulate(logits, std::move(d_logits));
+    });
   }
   return r;
 }

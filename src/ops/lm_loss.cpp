@@ -108,7 +108,7 @@ LmLoss lm_loss(const Context& cx, const Tensor& hidden, const Tensor& w, const T
   }
   *out.loss.data<float>() = static_cast<float>(loss);
   if (tape != nullptr) {
-    tape->record(out.loss, [hidden, w, dx, dw](Tensor grad) mutable {
+    tape->record(out.loss, [hidden = hidden.shell(), w = w.shell(), dx, dw](Tensor grad) mutable {
       const float s = *grad.data<float>();
       if (dx.defined()) {
         scale_by(s, dx);

@@ -42,7 +42,7 @@ Tensor rope(const kernels::Context& cx, Tensor x, std::int64_t heads, const Rope
   Tensor y = x.detach();
   rotate(cx, y, heads, table, positions, false);
   if (autograd::Tape* tape = autograd::tape_of({&x})) {
-    tape->record(y, [&cx, x, heads, table, positions](Tensor dy) {
+    tape->record(y, [&cx, x = x.shell(), heads, table, positions](Tensor dy) {
       Tensor dx = dy.exclusive() ? dy : dy.clone();
       dy = Tensor();
       rotate(cx, dx, heads, table, positions, true);

@@ -1,8 +1,10 @@
 #include "tensor/tensor.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace hadal {
 
@@ -18,17 +20,48 @@ std::int64_t numel(const Shape& shape) {
   return n;
 }
 
+namespace {
+
+std::atomic<std::size_t> live_bytes{0}, peak_bytes{0};
+
+std::size_t rounded(std::size_t bytes) { return (bytes + 127) / 64 * 64; }
+
+void count(std::size_t bytes) {
+  const std::size_t now = live_bytes.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  std::size_t most = peak_bytes.load(std::memory_order_relaxed);
+  while (now > most && !peak_bytes.compare_exchange_weak(most, now, std::memory_order_relaxed)) {
+  }
+}
+
+}  // namespace
+
+MemoryCount tensor_memory() { return {live_bytes.load(), peak_bytes.load()}; }
+void reset_tensor_peak() { peak_bytes.store(live_bytes.load()); }
+
 Storage::Storage(std::size_t bytes) : bytes_(bytes) {
-  const std::size_t rounded = (bytes + 127) / 64 * 64;
-  data_ = static_cast<std::byte*>(std::aligned_alloc(64, rounded));
+  data_ = static_cast<std::byte*>(std::aligned_alloc(64, rounded(bytes)));
   if (data_ == nullptr) throw std::bad_alloc();
+  count(rounded(bytes));
 }
 
 Storage::Storage(void* borrowed, std::size_t bytes, std::shared_ptr<const void> owner)
     : data_(static_cast<std::byte*>(borrowed)), bytes_(bytes), owned_(false), owner_(std::move(owner)) {}
 
 Storage::~Storage() {
-  if (owned_) std::free(data_);
+  if (owned_) drop();
+}
+
+void Storage::drop() {
+  HADAL_ASSERT(owned_);
+  if (data_ == nullptr) return;
+  std::free(data_);
+  data_ = nullptr;
+  live_bytes.fetch_sub(rounded(bytes_), std::memory_order_relaxed);
+}
+
+void Storage::adopt(Storage& other) {
+  HADAL_ASSERT(data_ == nullptr && other.owned_ && other.data_ != nullptr && other.bytes_ == bytes_);
+  data_ = std::exchange(other.data_, nullptr);
 }
 
 Tensor Tensor::empty(Shape shape, DType dtype) {
@@ -73,6 +106,19 @@ Tensor Tensor::detach() const {
   Tensor t = *this;
   t.node_.reset();
   return t;
+}
+
+Tensor Tensor::shell() const {
+  Tensor t = *this;
+  t.storage_.reset();
+  return t;
+}
+
+void Tensor::drop_memory() const { storage_->drop(); }
+
+void Tensor::put_back(const Tensor& values) const {
+  HADAL_ASSERT(values.shape_ == shape_ && values.dtype_ == dtype_ && offset_ == 0 && values.offset_ == 0);
+  storage_->adopt(*values.storage_);
 }
 
 Tensor Tensor::clone() const {

@@ -34,6 +34,10 @@ class Storage {
   Storage& operator=(const Storage&) = delete;
   std::byte* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
+  // Frees owned memory and keeps its place: data() is null until adopt().
+  void drop();
+  // Takes the memory of `other`, which must own as many bytes, in place of what was dropped.
+  void adopt(Storage& other);
 
  private:
   std::byte* data_ = nullptr;
@@ -41,6 +45,14 @@ class Storage {
   bool owned_ = true;
   std::shared_ptr<const void> owner_;
 };
+
+// Memory that Storage owns at this moment, and the most since the start or the last reset: what a test or a plan
+// compares with. Counts of the process; nothing is decided by them.
+struct MemoryCount {
+  std::size_t live = 0, peak = 0;  // bytes
+};
+MemoryCount tensor_memory();
+void reset_tensor_peak();  // peak = live
 
 class Tensor {
  public:
@@ -84,6 +96,12 @@ class Tensor {
   Tensor rows(std::int64_t begin, std::int64_t end) const;  // along the first dimension
   Tensor detach() const;
   Tensor clone() const;
+  // Shape, dtype and node without the memory: what a backward keeps of an operand whose values it does not read.
+  Tensor shell() const;
+  // The memory of all views of this storage goes; put_back() brings it from a tensor of equal bytes. See
+  // autograd::forget.
+  void drop_memory() const;
+  void put_back(const Tensor& values) const;
   // True if no other tensor shares this one's storage.
   bool exclusive() const { return storage_ && storage_.use_count() == 1; }
 

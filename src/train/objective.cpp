@@ -80,7 +80,7 @@ ObjectiveResult run_objective(const kernels::Context& cx, model::CausalLm& model
   model::ForwardOptions options;
   options.balance = true;
   options.balance_coefficient = static_cast<float>(s.balance_alpha / static_cast<double>(s.global_rows));
-  options.recompute_blocks = s.recompute_blocks;
+  options.recompute = s.recompute;
   const auto tokens = static_cast<double>(s.global_tokens);
   ObjectiveResult result;
   const model::ForwardResult trunk = model.forward(cx, batch, options);

@@ -22,7 +22,7 @@ struct ObjectiveSettings {
   // Divisors of the global batch (all micro-batches and ranks): tokens for the cross-entropies, rows for the balance
   // loss.
   std::int64_t global_tokens = 0, global_rows = 0;
-  bool recompute_blocks = false;
+  nn::Recompute recompute = nn::Recompute::none;
   std::vector<Tensor> forced_routing;  // as model::Batch has it
 };
 

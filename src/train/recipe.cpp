@@ -12,6 +12,12 @@
 
 namespace hadal::train {
 
+nn::Recompute recompute_of(const Recipe& r) {
+  return r.train.recompute == "blocks"      ? nn::Recompute::blocks
+         : r.train.recompute == "selective" ? nn::Recompute::selective
+                                            : nn::Recompute::none;
+}
+
 std::vector<RecipeKey> keys(Recipe& r) {
   return {
       {"model.preset", &r.model.preset, "architecture by name (hadal inspect lists them); model.config overrides it"},
@@ -34,7 +40,10 @@ std::vector<RecipeKey> keys(Recipe& r) {
       {"train.rows", &r.train.rows, "rows of a step (the global batch)"},
       {"train.micro_rows", &r.train.micro_rows, "rows of a micro-batch; 0: all of them at once"},
       {"train.threads", &r.train.threads, "0: all CPUs; results do not depend on it", true},
-      {"train.recompute", &r.train.recompute, "keep only block inputs for the backward: less memory, a third more time",
+      {"train.recompute", &r.train.recompute,
+       "none, selective (norms, MLA up-projections, SwiGLU are made again in the backward) or blocks (everything is): "
+       "less "
+       "memory, more time, same bits",
        true},
       {"lr.peak", &r.lr.peak, "learning rate after the warm-up"},
       {"lr.final", &r.lr.final, "learning rate after the cosine"},
@@ -220,6 +229,8 @@ void check_ranges(Recipe& r, const std::string& where) {
        "train.micro_rows", "0 or a divisor of train.rows");
   want(r.train.tokens >= 0, "train.tokens", "0 or more");
   want(r.train.threads >= 0 && r.train.threads <= 1024, "train.threads", "from 0 to 1024");
+  want(r.train.recompute == "none" || r.train.recompute == "selective" || r.train.recompute == "blocks",
+       "train.recompute", "\"none\", \"selective\" or \"blocks\"");
   want(r.lr.peak >= 0, "lr.peak", "0 or more");
   want(r.lr.final >= 0, "lr.final", "0 or more");
   want(r.lr.warmup_share >= 0 && r.lr.warmup_share <= 1, "lr.warmup_share", "from 0 to 1");

@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "nn/input.h"
+
 namespace hadal::train {
 
 struct Recipe {
@@ -27,7 +29,7 @@ struct Recipe {
   } data;
   struct {
     std::int64_t tokens = 0, rows = 16, micro_rows = 0, threads = 0;
-    bool recompute = false;
+    std::string recompute = "none";
   } train;
   struct {
     double peak = 4e-3, final = 4e-4;
@@ -51,6 +53,8 @@ struct Recipe {
     std::int64_t every = 200, keep = 2;
   } checkpoint;
 };
+
+nn::Recompute recompute_of(const Recipe& recipe);
 
 // One key of a recipe, bound to its place.
 struct RecipeKey {

@@ -115,7 +115,7 @@ void Trainer::backward(const std::vector<SourceRow>& rows, StepMetrics& m) {
   s.balance_alpha = r_.balance.alpha;
   s.global_tokens = r_.train.rows * r_.data.sequence_length;
   s.global_rows = r_.train.rows;
-  s.recompute_blocks = r_.train.recompute;
+  s.recompute = recompute_of(r_);
   GradientTree tree(optimizer_);
   const bool whole = micro == r_.train.rows;
   optimizer_.zero_grads();
