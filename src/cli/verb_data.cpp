@@ -46,11 +46,12 @@ void info(const std::string& folder) {
              total.text_bytes);
 }
 
-void generate(std::uint64_t seed, std::int64_t bytes, const std::string& out) {
+void generate(const std::string& kind, std::uint64_t seed, std::int64_t bytes, const std::string& out) {
+  data::generated_document(kind, seed, 0, 1);  // an unknown kind is an error before the file is made
   AtomicFile file(out);
   std::int64_t written = 0;
   for (std::uint64_t number = 0; written < bytes; ++number) {
-    const std::string text = data::generated_document(seed, number, 4000);
+    const std::string text = data::generated_document(kind, seed, number, 4000);
     const std::string line = json{{"text", text}}.dump() + "\n";
     file.append(line);
     written += static_cast<std::int64_t>(text.size());
@@ -63,7 +64,7 @@ void generate(std::uint64_t seed, std::int64_t bytes, const std::string& out) {
 
 void add_data(CLI::App& app) {
   struct Arguments {
-    std::string tokenizer, out, folder;
+    std::string tokenizer, out, folder, kind = "prose";
     std::uint64_t seed = 1;
     std::int64_t bytes = 1000000;
     std::vector<std::string> inputs;
@@ -78,10 +79,11 @@ void add_data(CLI::App& app) {
   p->callback([a] { prepare(a->tokenizer, a->inputs, a->out); });
   CLI::App* g = verb->add_subcommand(
       "generate", "made-up text from word lists, as .jsonl: a stand-in where no real text is to be had");
+  g->add_option("--kind", a->kind, "prose, code, json or numbers")->capture_default_str();
   g->add_option("--seed", a->seed, "same seed, same text");
   g->add_option("--bytes", a->bytes, "about how much")->check(CLI::PositiveNumber);
   g->add_option("--out", a->out, "file to write")->required();
-  g->callback([a] { generate(a->seed, a->bytes, a->out); });
+  g->callback([a] { generate(a->kind, a->seed, a->bytes, a->out); });
   CLI::App* i = verb->add_subcommand("info", "what the shards of a folder hold");
   i->add_option("folder", a->folder, "folder of shards")->required();
   i->callback([a] { info(a->folder); });

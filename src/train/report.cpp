@@ -8,6 +8,7 @@
 #include "base/report/html.h"
 #include "model/accounting.h"
 #include "train/metrics.h"
+#include "train/tensorboard.h"
 
 namespace hadal::train {
 
@@ -92,23 +93,14 @@ Heatmap load_map(const Log& log, std::size_t layer, const std::string& title) {
   return map;
 }
 
-std::string layer_name(const model::Config& c, std::size_t gate) {
-  std::vector<std::string> names;
-  for (std::int64_t i = 0; i < c.num_hidden_layers; ++i) {
-    if (c.is_moe_layer(i)) names.push_back(fmt::format("layer {}", i));
-  }
-  for (std::int64_t k = 0; k < c.num_nextn_predict_layers; ++k) names.push_back(fmt::format("MTP {}", k + 1));
-  return gate < names.size() ? names[gate] : std::to_string(gate);
-}
-
 void balance_plots(report::HtmlReport& r, const Log& log, const model::Config& c) {
   if (log.empty() || log.back().max_violation.empty()) return;
   r.heading("Balance of the experts");
+  const std::vector<std::string> names = gate_names(c);
   LinePlot p{"MaxVio of each step's batch, by layer", "tokens", "MaxVio", {}};
   for (std::size_t l = 0; l < log.back().max_violation.size(); ++l) {
-    p.series.push_back(series(layer_name(c, l), log, [l](const StepMetrics& m) {
-      return l < m.max_violation.size() ? m.max_violation[l] : 0;
-    }));
+    p.series.push_back(series(
+        names.at(l), log, [l](const StepMetrics& m) { return l < m.max_violation.size() ? m.max_violation[l] : 0; }));
   }
   r.plot(p);
   const Log v = validations(log);
@@ -118,7 +110,7 @@ void balance_plots(report::HtmlReport& r, const Log& log, const model::Config& c
             "MaxVio",
             {series("held-out", v, [](const StepMetrics& m) { return m.heldout_max_violation; })}});
   r.heading("Expert loads over time, as multiples of the mean");
-  for (std::size_t l = 0; l < log.back().loads_LE.size(); ++l) r.heatmap(load_map(log, l, layer_name(c, l)));
+  for (std::size_t l = 0; l < log.back().loads_LE.size(); ++l) r.heatmap(load_map(log, l, names.at(l)));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "train/accumulate.h"
 #include "train/objective.h"
 #include "train/schedule.h"
+#include "train/tensorboard.h"
 
 namespace hadal::train {
 
@@ -215,6 +216,7 @@ TrainerOutcome Trainer::run() {
   const bool resumed = resume();
   peak_ = measure_gemm_peak(cx_, model_.act());
   MetricsLog log(in_.run_dir / "metrics.jsonl", state_.step);
+  TensorBoardLog board(in_.run_dir, state_.step, in_.config);
   const fs::path before = in_.run_dir / "before.json";
   if (!resumed && !in_.heldout.empty()) {
     outcome.before = validate(true);
@@ -235,6 +237,7 @@ TrainerOutcome Trainer::run() {
       }
     }
     log.append(m);
+    board.append(m);
     if (in_.on_step) in_.on_step(m);
     if (last || (r_.checkpoint.every > 0 && m.step % r_.checkpoint.every == 0)) save();
   }
