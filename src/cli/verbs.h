@@ -17,5 +17,6 @@ void add_generate(CLI::App& app);
 void add_chat(CLI::App& app);
 void add_report(CLI::App& app);
 void add_verify(CLI::App& app);
+void add_watch(CLI::App& app);
 
 }  // namespace hadal::cli

@@ -80,22 +80,24 @@ StepMetrics from_json(const json& j) {
 
 }  // namespace
 
-std::vector<StepMetrics> read_metrics(const std::filesystem::path& path) {
-  const std::string text = read_file(path);
+std::vector<StepMetrics> parse_metrics(std::string_view text, const std::string& what, std::size_t first_line) {
   std::vector<StepMetrics> all;
   std::size_t begin = 0;
-  for (std::size_t line = 1; begin < text.size(); ++line) {
+  for (std::size_t line = first_line; begin < text.size(); ++line) {
     const std::size_t end = text.find('\n', begin);
-    if (end == std::string::npos) break;  // a line still being written
+    if (end == std::string_view::npos) break;  // a line still being written
     try {
-      all.push_back(from_json(json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
-                                          text.begin() + static_cast<std::ptrdiff_t>(end))));
+      all.push_back(from_json(json::parse(text.substr(begin, end - begin))));
     } catch (const json::exception& e) {
-      fail("{}:{}: not a line of metrics: {}", path.string(), line, e.what());
+      fail("{}:{}: not a line of metrics: {}", what, line, e.what());
     }
     begin = end + 1;
   }
   return all;
+}
+
+std::vector<StepMetrics> read_metrics(const std::filesystem::path& path) {
+  return parse_metrics(read_file(path), path.string(), 1);
 }
 
 MetricsLog::MetricsLog(const std::filesystem::path& path, std::int64_t step) : path_(path) {

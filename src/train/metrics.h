@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hadal::train {
@@ -24,7 +25,10 @@ struct StepMetrics {
 };
 
 std::string to_json(const StepMetrics& m);
-// Throws Error naming the file and line.
+// The whole lines of `text`; a last one without its end is still being written and left out. Throws Error naming
+// `what` and the line, counted from first_line.
+std::vector<StepMetrics> parse_metrics(std::string_view text, const std::string& what, std::size_t first_line);
+// The same of a file. Throws Error naming the file and line.
 std::vector<StepMetrics> read_metrics(const std::filesystem::path& path);
 
 // metrics.jsonl, appended line by line. Opening cuts it back to lines of steps <= `step`, so that a resumed run leaves

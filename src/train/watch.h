@@ -1,0 +1,45 @@
+// A run as seen from outside: follows its metrics.jsonl and draws what it says as text.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "train/metrics.h"
+
+namespace hadal::train {
+
+// Reads a run's metrics.jsonl as it grows, from where it stopped the last time; anew when a resumed run has cut it
+// back.
+class MetricsFollower {
+ public:
+  explicit MetricsFollower(const std::filesystem::path& run_dir) : path_(run_dir / "metrics.jsonl") {}
+  // Whether anything has changed. Throws Error for lines that are no metrics; a file that is not there yet is no error.
+  bool poll();
+  const std::vector<StepMetrics>& steps() const { return steps_; }
+  double seconds_since_last() const;  // since the file was written; 0 if it is not there
+
+ private:
+  std::filesystem::path path_;
+  std::vector<StepMetrics> steps_;
+  std::uint64_t inode_ = 0, read_ = 0;
+};
+
+struct View {
+  std::string title;
+  std::vector<std::string> gates;  // names of the rows of max_violation; empty: numbers
+  std::size_t width = 100, height = 30;
+};
+
+bool finished(const std::vector<StepMetrics>& steps);
+// Seconds to the end at the speed of the latest steps; 0 if finished or unknown.
+double seconds_left(const std::vector<StepMetrics>& steps);
+
+// A frame of at most view.height lines of at most view.width characters: progress and ETA, curve of the loss,
+// sparklines of rate, gradient norm and speed, MaxVio by layer, last held-out figures. age: seconds since the last
+// step.
+std::vector<std::string> draw_frame(const std::vector<StepMetrics>& steps, const View& view, double age);
+// The same in one line.
+std::string draw_line(const std::vector<StepMetrics>& steps);
+
+}  // namespace hadal::train
