@@ -4,9 +4,11 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/progress.h"
 #include "base/report/html.h"
 #include "model/accounting.h"
+#include "train/checkpoint.h"
 #include "train/metrics.h"
 #include "train/tensorboard.h"
 
@@ -19,9 +21,13 @@ using report::LinePlot;
 using report::Series;
 using Log = std::vector<StepMetrics>;
 
+constexpr std::size_t kMostCurves = 8;  // gates that are drawn as curves of their own
+constexpr std::size_t kMostMaps = 12;   // gates whose loads are drawn; more are sampled evenly
+constexpr std::size_t kMostColumns = 80;
+
 template <class F>
-Series series(const std::string& name, const Log& log, const F& value) {
-  Series s{name, {}, {}};
+Series series(const std::string& name, const Log& log, const F& value, bool smooth = false) {
+  Series s{name, {}, {}, smooth};
   for (const StepMetrics& m : log) {
     s.xs.push_back(static_cast<double>(m.tokens));
     s.ys.push_back(value(m));
@@ -37,112 +43,239 @@ Log validations(const Log& log) {
   return v;
 }
 
-void loss_plots(report::HtmlReport& r, const Log& log) {
-  LinePlot loss{"Loss", "tokens", "nats a token", {series("main", log, [](const StepMetrics& m) { return m.main; })}};
-  for (std::size_t k = 0; !log.empty() && k < log.back().mtp.size(); ++k) {
-    loss.series.push_back(series(fmt::format("MTP {}", k + 1), log,
-                                 [k](const StepMetrics& m) { return k < m.mtp.size() ? m.mtp[k] : 0; }));
+bool finished(const Log& log) { return !log.empty() && log.back().tokens >= log.back().total_tokens; }
+
+// The last validation of a finished run reads the whole text, those on the way its first rows: two series.
+template <class F>
+std::vector<Series> heldout_series(const Log& log, const F& value) {
+  Log on_the_way = validations(log);
+  std::vector<Series> all;
+  if (finished(log) && !on_the_way.empty() && on_the_way.back().step == log.back().step) {
+    all.push_back(series("whole text", {on_the_way.back()}, value));
+    on_the_way.pop_back();
   }
+  if (!on_the_way.empty()) {
+    all.insert(all.begin(), series("its first rows, on the way", on_the_way, value));
+    all.front().dots = true;
+  }
+  return all;
+}
+
+void loss_plots(report::HtmlReport& r, const Log& log) {
+  LinePlot loss{"Training loss",
+                "tokens",
+                "nats a token",
+                {series(
+                    "next token", log, [](const StepMetrics& m) { return m.main; }, true)}};
+  for (std::size_t k = 0; k < log.back().mtp.size(); ++k) {
+    loss.series.push_back(series(
+        fmt::format("MTP module {}", k + 1), log, [k](const StepMetrics& m) { return k < m.mtp.size() ? m.mtp[k] : 0; },
+        true));
+  }
+  loss.note = "Cross-entropy of each step's batch; the bold line is a running mean over a fiftieth of the run.";
   r.plot(loss);
   const Log v = validations(log);
   if (!v.empty())
-    r.plot({"Held-out text", "tokens", "bits per byte", {series("bits per byte", v, [](const StepMetrics& m) {
-              return m.heldout_bits_per_byte;
-            })}});
-  r.plot({"Gradient norm",
+    r.plot({"Held-out text", "tokens", "bits per byte",
+            heldout_series(log, [](const StepMetrics& m) { return m.heldout_bits_per_byte; })});
+  r.plot({"Gradient norm, before clipping",
           "tokens",
-          "before clipping",
-          {series("norm", log, [](const StepMetrics& m) { return m.grad_norm; })},
+          "norm",
+          {series(
+              "|g|", log, [](const StepMetrics& m) { return m.grad_norm; }, true)},
           true});
-  r.plot({"Learning rate", "tokens", "rate", {series("rate", log, [](const StepMetrics& m) { return m.lr; })}});
-  r.plot({"Speed", "tokens", "tokens/s", {series("tokens/s", log, [](const StepMetrics& m) {
-            return m.tokens_per_second;
-          })}});
-  r.plot({"Share of the GEMM peak", "tokens", "share", {series("share", log, [](const StepMetrics& m) {
-            return m.share_of_peak;
-          })}});
-  if (!v.empty() && !v.back().mtp_acceptance.empty()) {
-    LinePlot p{"MTP acceptance, teacher-forced", "tokens", "share of guesses", {}};
-    for (std::size_t k = 0; k < v.back().mtp_acceptance.size(); ++k) {
-      p.series.push_back(series(fmt::format("module {}", k + 1), v, [k](const StepMetrics& m) {
-        return k < m.mtp_acceptance.size() ? m.mtp_acceptance[k] : 0;
-      }));
-    }
-    r.plot(p);
+  LinePlot rates{"Learning rate", "tokens", "rate", {series("rate", log, [](const StepMetrics& m) { return m.lr; })}};
+  rates.from_zero = true;
+  r.plot(rates);
+  LinePlot speed{"Speed",
+                 "tokens",
+                 "tokens/s",
+                 {series(
+                     "tokens/s", log, [](const StepMetrics& m) { return m.tokens_per_second; }, true)}};
+  speed.from_zero = true;
+  r.plot(speed);
+  LinePlot peak{"Share of the GEMM peak",
+                "tokens",
+                "% of the peak",
+                {series(
+                    "share", log, [](const StepMetrics& m) { return 100 * m.share_of_peak; }, true)}};
+  peak.from_zero = true;
+  peak.note = "Model FLOPs a second over the best matmul rate, measured as the run started.";
+  r.plot(peak);
+  if (v.empty() || v.back().mtp_acceptance.empty()) return;
+  LinePlot p{"MTP acceptance on the held-out text", "tokens", "% of guesses", {}};
+  for (std::size_t k = 0; k < v.back().mtp_acceptance.size(); ++k) {
+    p.series.push_back(series(fmt::format("module {}", k + 1), v, [k](const StepMetrics& m) {
+      return k < m.mtp_acceptance.size() ? 100 * m.mtp_acceptance[k] : 0;
+    }));
+    p.series.back().dots = true;
   }
+  p.note = "Teacher-forced: how often the module's greedy guess is what the model itself chooses there.";
+  r.plot(p);
 }
 
-// Loads of a layer's experts over time as multiples of the mean, steps averaged into at most 80 columns.
-Heatmap load_map(const Log& log, std::size_t layer, const std::string& title) {
-  const std::size_t columns = std::min<std::size_t>(80, log.size()), experts = log.back().loads_LE[layer].size();
-  Heatmap map{title,
-              "tokens",
-              "expert",
-              std::vector<std::vector<double>>(experts, std::vector<double>(columns, 0.0)),
-              static_cast<double>(log.front().tokens),
-              static_cast<double>(log.back().tokens),
-              1.0};
+// Value of each row over time, steps averaged into columns.
+template <class F>
+Heatmap over_time(const Log& log, std::size_t rows, const F& add) {
+  const std::size_t columns = std::min(kMostColumns, log.size());
+  Heatmap map;
+  map.x_label = "tokens";
+  map.values.assign(rows, std::vector<double>(columns, 0.0));
+  map.x_first = static_cast<double>(log.front().tokens);
+  map.x_last = static_cast<double>(log.back().tokens);
   for (std::size_t c = 0; c < columns; ++c) {
-    std::vector<double> sum(experts, 0.0);
-    for (std::size_t i = c * log.size() / columns; i < (c + 1) * log.size() / columns; ++i) {
-      for (std::size_t e = 0; e < experts; ++e) sum[e] += static_cast<double>(log[i].loads_LE[layer][e]);
-    }
-    const double mean = std::accumulate(sum.begin(), sum.end(), 0.0) / static_cast<double>(experts);
-    for (std::size_t e = 0; e < experts; ++e) map.values[e][c] = mean > 0 ? sum[e] / mean : 0;
+    std::vector<double> sum(rows, 0.0);
+    const std::size_t first = c * log.size() / columns, last = (c + 1) * log.size() / columns;
+    for (std::size_t i = first; i < last; ++i) add(log[i], sum);
+    for (std::size_t r = 0; r < rows; ++r) map.values[r][c] = sum[r] / static_cast<double>(last - first);
   }
   return map;
 }
 
-void balance_plots(report::HtmlReport& r, const Log& log, const model::Config& c) {
-  if (log.empty() || log.back().max_violation.empty()) return;
-  r.heading("Balance of the experts");
-  const std::vector<std::string> names = gate_names(c);
-  LinePlot p{"MaxVio of each step's batch, by layer", "tokens", "MaxVio", {}};
-  for (std::size_t l = 0; l < log.back().max_violation.size(); ++l) {
-    p.series.push_back(series(
-        names.at(l), log, [l](const StepMetrics& m) { return l < m.max_violation.size() ? m.max_violation[l] : 0; }));
+// Loads of a gate's experts over time as multiples of the mean.
+Heatmap load_map(const Log& log, std::size_t gate, const std::string& title) {
+  const std::size_t experts = log.back().loads_LE[gate].size();
+  Heatmap map = over_time(log, experts, [&](const StepMetrics& m, std::vector<double>& sum) {
+    for (std::size_t e = 0; e < experts; ++e) sum[e] += static_cast<double>(m.loads_LE[gate][e]);
+  });
+  for (std::size_t c = 0; c < map.values[0].size(); ++c) {
+    double mean = 0;
+    for (std::size_t e = 0; e < experts; ++e) mean += map.values[e][c] / static_cast<double>(experts);
+    for (std::size_t e = 0; e < experts; ++e) map.values[e][c] = mean > 0 ? map.values[e][c] / mean : 0;
   }
+  map.title = title;
+  map.y_label = "expert";
+  return map;
+}
+
+void violation_plots(report::HtmlReport& r, const Log& log, const std::vector<std::string>& names) {
+  const std::size_t gates = log.back().max_violation.size();
+  const auto of_gate = [](std::size_t g) {
+    return [g](const StepMetrics& m) { return g < m.max_violation.size() ? m.max_violation[g] : 0; };
+  };
+  if (gates <= kMostCurves) {
+    LinePlot p{"MaxVio of each step's batch, by layer", "tokens", "MaxVio", {}};
+    for (std::size_t g = 0; g < gates; ++g) p.series.push_back(series(names.at(g), log, of_gate(g), true));
+    p.from_zero = true;
+    r.plot(p);
+  } else {
+    Heatmap map = over_time(log, gates, [&](const StepMetrics& m, std::vector<double>& sum) {
+      for (std::size_t g = 0; g < gates; ++g) sum[g] += of_gate(g)(m);
+    });
+    map.title = "MaxVio of each step's batch, by layer";
+    map.y_label = "layer";
+    map.rows.assign(names.begin(), names.end());
+    map.scale = Heatmap::Scale::level;
+    r.heatmap(map);
+  }
+  if (validations(log).empty()) return;
+  LinePlot p{"MaxVio over the held-out text, mean of the layers", "tokens", "MaxVio",
+             heldout_series(log, [](const StepMetrics& m) { return m.heldout_max_violation; })};
+  p.from_zero = true;
   r.plot(p);
-  const Log v = validations(log);
-  if (!v.empty())
-    r.plot({"MaxVio over the held-out text, mean of the layers",
-            "tokens",
-            "MaxVio",
-            {series("held-out", v, [](const StepMetrics& m) { return m.heldout_max_violation; })}});
-  r.heading("Expert loads over time, as multiples of the mean");
-  for (std::size_t l = 0; l < log.back().loads_LE.size(); ++l) r.heatmap(load_map(log, l, names.at(l)));
+}
+
+void balance_plots(report::HtmlReport& r, const Log& log, const model::Config& c) {
+  if (log.back().max_violation.empty()) return;
+  const std::vector<std::string> names = gate_names(c);
+  r.heading("Balance of the experts");
+  r.paragraph(
+      "MaxVio = (greatest load - mean load) / mean load: 0 is perfect balance, 1 means that one expert gets twice "
+      "its share.");
+  violation_plots(r, log, names);
+  const std::size_t gates = log.back().loads_LE.size(), shown = std::min(gates, kMostMaps);
+  r.heading(shown < gates ? fmt::format("Load of each expert over time ({} of {} layers)", shown, gates)
+                          : "Load of each expert over time");
+  for (std::size_t i = 0; i < shown; ++i) {
+    const std::size_t g = shown < 2 ? 0 : i * (gates - 1) / (shown - 1);
+    r.heatmap(load_map(log, g, names.at(g)));
+  }
+}
+
+void run_facts(report::HtmlReport& r, const Log& log, const model::Config& c, const fs::path& run_dir) {
+  const model::Accounting a = model::account(c, 1);
+  std::vector<std::pair<std::string, std::string>> facts = {
+      {"parameters", short_number(static_cast<double>(a.parameters))},
+      {"active a token", short_number(static_cast<double>(a.active_head_only))}};
+  if (a.mtp_parameters > 0) facts.push_back({"in MTP modules", short_number(static_cast<double>(a.mtp_parameters))});
+  if (!log.empty()) {
+    const StepMetrics& last = log.back();
+    double seconds = 0, tokens = 0;
+    for (const StepMetrics& m : log) seconds += m.seconds, tokens += m.tokens_per_second * m.seconds;
+    facts.push_back({fmt::format("tokens of {}", short_number(static_cast<double>(last.total_tokens))),
+                     short_number(static_cast<double>(last.tokens))});
+    facts.push_back({"steps", std::to_string(last.step)});
+    facts.push_back({"time", duration(seconds)});
+    facts.push_back({"tokens/s", short_number(tokens / std::max(1e-9, seconds))});
+    facts.push_back({"peak memory", fmt::format("{:.2f} GiB", last.memory_gib)});
+    const Log v = validations(log);
+    if (!v.empty()) {
+      const double before = read_before(run_dir);
+      facts.push_back(
+          {before > 0 ? fmt::format("held-out bits per byte, from {:.3f}", before) : "held-out bits per byte",
+           fmt::format("{:.4f}", v.back().heldout_bits_per_byte)});
+      facts.push_back({"held-out MaxVio", fmt::format("{:.3f}", v.back().heldout_max_violation)});
+    }
+    const auto skipped = std::count_if(log.begin(), log.end(), [](const StepMetrics& m) { return m.skipped; });
+    if (skipped > 0) facts.push_back({"steps skipped: not finite", std::to_string(skipped)});
+  }
+  r.facts(facts);
+}
+
+void setting_table(report::HtmlReport& r, const model::Config& c, const fs::path& run_dir) {
+  const fs::path path = run_dir / "recipe.toml";
+  if (!fs::exists(path)) return;
+  Recipe recipe;
+  try {
+    recipe = load_recipe(path, {});
+  } catch (const Error& e) {  // written by another version of the program: the curves are worth having all the same
+    r.paragraph(fmt::format("The settings are not shown: {}", e.what()));
+    r.folded("the recipe as it is", read_file(path));
+    return;
+  }
+  std::vector<std::vector<std::string>> table = {{"setting", "value"}};
+  const auto row = [&](const std::string& name, const std::string& value) { table.push_back({name, value}); };
+  row("model", fmt::format("{} layers x {}, {} heads, vocabulary {}", c.num_hidden_layers, c.hidden_size,
+                           c.num_attention_heads, c.vocab_size));
+  if (c.n_routed_experts > 0)
+    row("experts",
+        fmt::format("{} routed, {} a token, {} shared", c.n_routed_experts, c.num_experts_per_tok, c.n_shared_experts));
+  row("compute type", recipe.model.dtype);
+  row("batch", fmt::format("{} rows x {} tokens", recipe.train.rows, recipe.data.sequence_length));
+  row("learning rate", fmt::format("{} to {}", recipe.lr.peak, recipe.lr.final));
+  row("balance", fmt::format("gamma {}, alpha {}", recipe.balance.gamma, recipe.balance.alpha));
+  if (c.num_nextn_predict_layers > 0)
+    row("MTP", fmt::format("modules: {}, lambda {} to {}", c.num_nextn_predict_layers, recipe.mtp.lambda,
+                           recipe.mtp.lambda_final));
+  row("seeds", fmt::format("model {}, data {}", recipe.model.seed, recipe.data.seed));
+  const std::vector<std::int64_t> steps = list_checkpoints(run_dir);
+  if (!steps.empty()) {
+    const TrainerState state = read_state(checkpoint_dir(run_dir, steps.back()));
+    row("program", fmt::format("{}, {}", state.build, state.isa));
+  }
+  r.table(table);
+  r.folded("the whole recipe", to_toml(recipe));
+}
+
+// A run folder is often called "run": the folder around it says more.
+std::string run_name(const fs::path& run_dir) {
+  const fs::path whole = fs::absolute(run_dir).lexically_normal();
+  const fs::path dir = whole.has_filename() ? whole : whole.parent_path();
+  return (dir.parent_path().filename() / dir.filename()).string();
 }
 
 }  // namespace
 
 void write_report(const std::filesystem::path& run_dir, const model::Config& c) {
   const Log log = read_metrics(run_dir / "metrics.jsonl");
-  report::HtmlReport r("hadal run " + run_dir.filename().string());
-  const model::Accounting a = model::account(c, 1);
-  std::vector<std::vector<std::string>> table = {
-      {"", ""},
-      {"parameters", short_number(static_cast<double>(a.parameters))},
-      {"in MTP modules", short_number(static_cast<double>(a.mtp_parameters))}};
-  table.push_back({"active a token (head only)", short_number(static_cast<double>(a.active_head_only))});
+  report::HtmlReport r("hadal run " + run_name(run_dir), "pre-training; written by hadal report");
+  run_facts(r, log, c, run_dir);
+  setting_table(r, c, run_dir);
   if (!log.empty()) {
-    double seconds = 0;
-    for (const StepMetrics& m : log) seconds += m.seconds;
-    table.push_back({"steps", std::to_string(log.back().step)});
-    table.push_back({"tokens", short_number(static_cast<double>(log.back().tokens))});
-    table.push_back({"time", duration(seconds)});
-    table.push_back({"tokens/s", short_number(static_cast<double>(
-                                                  log.back().tokens -
-                                                  (log.front().tokens -
-                                                   log.front().tokens / std::max<std::int64_t>(1, log.front().step))) /
-                                              std::max(1e-9, seconds))});
-    table.push_back({"peak memory", fmt::format("{:.2f} GiB", log.back().memory_gib)});
-    const Log v = validations(log);
-    if (!v.empty()) table.push_back({"held-out bits per byte", fmt::format("{:.4f}", v.back().heldout_bits_per_byte)});
+    r.heading("Training");
+    loss_plots(r, log);
+    balance_plots(r, log, c);
   }
-  r.table(table);
-  r.heading("Training");
-  loss_plots(r, log);
-  balance_plots(r, log, c);
   r.write(run_dir / "report.html");
 }
 

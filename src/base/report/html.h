@@ -1,9 +1,10 @@
-// Self-contained HTML reports: text, tables, line plots and heatmaps as inline SVG. No network, no script needed to
-// read it.
+// Self-contained HTML reports: facts, tables, line plots and heatmaps as inline SVG, in a light and a dark dress. No
+// network; the script only shows values under the pointer and is not needed to read the page.
 #pragma once
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace hadal::report {
@@ -11,36 +12,53 @@ namespace hadal::report {
 struct Series {
   std::string name;
   std::vector<double> xs, ys;
+  bool smooth = false;  // a running mean on top, the values themselves faint behind it
+  bool dots = false;    // a mark at every point: for a few measurements
+  bool line = true;
 };
 
 struct LinePlot {
   std::string title, x_label, y_label;
   std::vector<Series> series;
-  bool log_y = false;
+  bool log_y = false, log_x = false;
+  bool from_zero = false;  // the y axis begins at zero
+  std::string note;        // a sentence under the plot
 };
 
-// values[row][column]; rows from the top, columns along x_ticks.
+// values[row][column]; rows from the top.
 struct Heatmap {
   std::string title, x_label, y_label;
   std::vector<std::vector<double>> values;
-  double x_first = 0, x_last = 0;  // what the first and last column stand for
-  double center = 0;               // value of the neutral colour
+  double x_first = 0, x_last = 0;          // what the first and last column stand for, where columns have no names
+  std::vector<std::string> rows, columns;  // names; empty: numbers of rows, x_first to x_last
+  // ratio: values are multiples of a mean, coloured by their logarithm from a quarter to four times, 1 is neutral.
+  // level: from 0 to the greatest value.
+  enum class Scale { ratio, level } scale = Scale::ratio;
+  std::string note;
 };
 
 class HtmlReport {
  public:
-  explicit HtmlReport(std::string title);
+  explicit HtmlReport(std::string title, std::string subtitle = "");
   void heading(const std::string& text);
   void paragraph(const std::string& text);
+  // What matters most, as cards: (name, value).
+  void facts(const std::vector<std::pair<std::string, std::string>>& facts);
   // First row is the header.
   void table(const std::vector<std::vector<std::string>>& rows);
+  // Text as it is, folded away under a title.
+  void folded(const std::string& title, const std::string& text);
+  // Neighbouring plots and heatmaps stand side by side.
   void plot(const LinePlot& plot);
   void heatmap(const Heatmap& map);
   std::string html() const;
   void write(const std::filesystem::path& path) const;
 
  private:
-  std::string title_, body_;
+  void figure(const std::string& content);
+  void close_figures();
+  std::string title_, subtitle_, body_;
+  bool in_figures_ = false;
 };
 
 std::string escape(const std::string& text);

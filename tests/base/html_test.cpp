@@ -1,0 +1,91 @@
+// Report pages: self-contained, escaped, and drawn where the numbers say.
+#include "base/report/html.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+
+namespace hadal::report {
+namespace {
+
+std::size_t count(const std::string& text, const std::string& what) {
+  std::size_t n = 0;
+  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + what.size())) ++n;
+  return n;
+}
+
+TEST(Html, StandsAlone) {
+  HtmlReport r("a <title>", "b & c");
+  r.heading("one");
+  r.plot({"p", "x", "y", {{"s", {1, 2}, {3, 4}}}});
+  r.facts({{"name", "<value>"}});
+  r.folded("more", "a < b");
+  const std::string page = r.html();
+  for (const char* outside : {"http:", "https:", "src=", "@import", "url(", "<link"})
+    EXPECT_EQ(page.find(outside), std::string::npos) << outside;
+  EXPECT_NE(page.find("<h1>a &lt;title&gt;</h1>"), std::string::npos);
+  EXPECT_NE(page.find("&lt;value&gt;"), std::string::npos);
+  EXPECT_NE(page.find("prefers-color-scheme:dark"), std::string::npos);
+  EXPECT_EQ(count(page, "<div"), count(page, "</div>"));
+}
+
+TEST(Html, NeighbouringFiguresShareAGrid) {
+  HtmlReport r("t");
+  const LinePlot p{"p", "x", "y", {{"s", {1, 2}, {3, 4}}}};
+  r.plot(p);
+  r.plot(p);
+  r.heading("next");
+  r.plot(p);
+  EXPECT_EQ(count(r.html(), "<div class='plots'>"), 2u);
+}
+
+TEST(Html, CurvesRunFromEdgeToEdge) {
+  HtmlReport r("t");
+  LinePlot p{"p", "x", "y", {{"s", {10, 30}, {0, 100}}}};
+  p.from_zero = true;
+  r.plot(p);
+  const std::string page = r.html();
+  // x from 66 to 544, y from 254 (zero) up; 4 % of room above the greatest value.
+  EXPECT_NE(page.find("points='66.0,254.0 544.0,21.3 '"), std::string::npos)
+      << page.substr(page.find("<polyline"), 120);
+}
+
+TEST(Html, LogarithmicAxesLeaveOutWhatTheyCannotShow) {
+  HtmlReport r("t");
+  r.plot({"p", "x", "y", {{"s", {1, 2, 3, 4}, {0, 1, 100, std::nan("")}}}, true});
+  const std::string page = r.html(), line = page.substr(page.find("points='"), 60);
+  EXPECT_EQ(count(line.substr(0, line.find('/')), ","), 2u) << line;
+}
+
+TEST(Html, HeatmapsColourRatiosByTheirLogarithm) {
+  HtmlReport r("t");
+  Heatmap m;
+  m.values = {{1.0, 2.0, 4.0}, {0.5, 0.0, 9.0}};
+  m.rows = {"code", "prose"};
+  r.heatmap(m);
+  const std::string page = r.html();
+  EXPECT_EQ(count(page, "<path class='h0'"), 1u) << "1: neutral";
+  EXPECT_EQ(count(page, "<path class='h4'"), 1u) << "2: half way";
+  EXPECT_EQ(count(page, "<path class='h-4'"), 1u) << "a half";
+  const std::string most = page.substr(page.find("<path class='h8'"));
+  EXPECT_EQ(count(most.substr(0, most.find("/>")), "M"), 2u) << "4 and 9: both at the end";
+  EXPECT_EQ(count(page, "<path class='h-8'"), 1u) << "nothing at all";
+  EXPECT_NE(page.find(">code</text>"), std::string::npos);
+}
+
+TEST(Html, SpikesOfLongSeriesStay) {
+  HtmlReport r("t");
+  Series s{"s", {}, {}};
+  for (int i = 0; i < 100000; ++i) {
+    s.xs.push_back(i);
+    s.ys.push_back(i == 54321 ? 777 : 0);
+  }
+  r.plot({"p", "x", "y", {s}});
+  const std::string page = r.html();
+  EXPECT_NE(page.find(",777,"), std::string::npos);
+  EXPECT_LT(page.size(), 60000u);
+}
+
+}  // namespace
+}  // namespace hadal::report

@@ -1,0 +1,72 @@
+// report.html of a run: every figure that the metrics hold has its plot, also with many layers.
+#include "train/report.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/file.h"
+#include "support/temp_folder.h"
+#include "train/metrics.h"
+#include "train/recipe.h"
+
+namespace hadal::train {
+namespace {
+
+std::string page_of(const model::Config& c, std::size_t gates, std::size_t experts) {
+  const test::TempFolder run;
+  std::ofstream log(run / "metrics.jsonl");
+  for (std::int64_t n = 1; n <= 20; ++n) {
+    StepMetrics m;
+    m.step = n;
+    m.tokens = 100 * n;
+    m.total_tokens = 2000;
+    m.main = m.loss = 5.0 - 0.1 * static_cast<double>(n);
+    m.mtp = {4.5};
+    m.seconds = 1;
+    m.tokens_per_second = 100;
+    m.max_violation.assign(gates, 0.5);
+    m.loads_LE.assign(gates, std::vector<std::int64_t>(experts, 10));
+    m.validated = n % 10 == 0;
+    m.heldout_bits_per_byte = 2.125;
+    m.mtp_acceptance = {0.75};
+    log << to_json(m) << "\n";
+  }
+  log.close();
+  Recipe recipe;
+  recipe.balance.gamma = 0.0625;
+  write_file_atomically(run / "recipe.toml", to_toml(recipe));
+  write_report(run.path(), c);
+  return read_file(run / "report.html");
+}
+
+TEST(Report, HasEveryPlot) {
+  const std::string page = page_of(model::preset("demo"), 3, 16);
+  for (const char* what :
+       {"Training loss", "Held-out text", "Gradient norm", "Learning rate", "Speed", "Share of the GEMM peak",
+        "MTP acceptance", "MaxVio of each step", "MaxVio over the held-out text", "<figcaption>layer 1<",
+        "<figcaption>layer 2<", "<figcaption>MTP 1<", "whole text", "2.1250", "gamma 0.0625", "the whole recipe"})
+    EXPECT_NE(page.find(what), std::string::npos) << what;
+}
+
+TEST(Report, ManyLayersStayReadable) {
+  const std::string page = page_of(model::preset("v3"), 59, 256);
+  std::size_t figures = 0;
+  for (std::size_t at = page.find("<figure "); at != std::string::npos; at = page.find("<figure ", at + 1)) ++figures;
+  EXPECT_EQ(figures, 21u) << "9 plots and the loads of 12 layers";
+  EXPECT_NE(page.find("12 of 59 layers"), std::string::npos);
+  EXPECT_LT(page.size(), std::size_t{4} << 20);
+}
+
+TEST(Report, ARecipeOfAnotherVersionIsShownAsItIs) {
+  const test::TempFolder run;
+  write_file_atomically(run / "metrics.jsonl", "");
+  write_file_atomically(run / "recipe.toml", "[train]\nhorses = 4\n");
+  write_report(run.path(), model::preset("demo"));
+  const std::string page = read_file(run / "report.html");
+  EXPECT_NE(page.find("train.horses"), std::string::npos);
+  EXPECT_NE(page.find("horses = 4"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hadal::train
