@@ -12,6 +12,7 @@
 namespace hadal::kernels {
 
 struct Table;
+class Profile;
 
 enum class Isa : std::uint8_t { ref, avx2, avx512, avx512bf16 };
 
@@ -44,9 +45,13 @@ class Context {
   ThreadPool& pool() const { return *pool_; }
   Scratch& scratch() const { return *scratch_; }
   Isa isa() const { return isa_; }
+  // Where kernels::run notes its times; null (the default) for nowhere.
+  Profile* profile() const { return profile_; }
+  void set_profile(Profile* profile) { profile_ = profile; }
 
  private:
   ThreadPool* pool_;
+  Profile* profile_ = nullptr;
   const Table* table_;
   std::unique_ptr<Scratch> scratch_;
   Isa isa_;

@@ -7,10 +7,10 @@
 
 namespace hadal::train {
 
-double measure_gemm_peak(const kernels::Context& cx, DType act) {
+double measure_gemm_peak(const kernels::Context& cx, DType act, std::int64_t largest) {
   double best = 0;
-  for (const std::int64_t n :
-       cx.isa() == kernels::Isa::ref ? std::vector<std::int64_t>{64} : std::vector<std::int64_t>{1024, 2048}) {
+  const bool slow = cx.isa() == kernels::Isa::ref;
+  for (std::int64_t n = slow ? 64 : 1024; n <= (slow ? 64 : largest); n *= 2) {
     const Tensor a = Tensor::zeros({n, n}, act), b = Tensor::zeros({n, n}, act), c = Tensor::empty({n, n}, act);
     for (int i = 0; i < 4; ++i) {
       const auto start = std::chrono::steady_clock::now();

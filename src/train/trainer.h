@@ -37,7 +37,7 @@ struct TrainerOutcome {
 // for what save_checkpoint and load_checkpoint throw.
 TrainerOutcome train(const kernels::Context& cx, const TrainerInput& input);
 
-// Best bf16 or f32 matmul rate of 1024³ and 2048³, FLOP/s: what share_of_peak is measured against.
-double measure_gemm_peak(const kernels::Context& cx, DType act);
+// Best bf16 or f32 matmul rate of 1024³, 2048³ ... largest³, FLOP/s: what share_of_peak is measured against.
+double measure_gemm_peak(const kernels::Context& cx, DType act, std::int64_t largest = 2048);
 
 }  // namespace hadal::train

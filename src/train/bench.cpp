@@ -1,0 +1,80 @@
+#include "train/bench.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/rng.h"
+#include "model/accounting.h"
+#include "model/load.h"
+#include "train/objective.h"
+#include "train/optimizer.h"
+#include "train/trainer.h"
+
+namespace hadal::train {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+TrainRows random_rows(const BenchSettings& s, std::uint64_t step) {
+  TrainRows rows;
+  for (std::int64_t r = 0; r < s.rows; ++r) {
+    std::vector<std::int32_t>& row = rows.tokens.emplace_back();
+    Rng random(1, step, static_cast<std::uint64_t>(r));
+    for (std::int64_t i = 0; i <= s.sequence; ++i) {
+      row.push_back(static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(s.config.vocab_size))));
+    }
+  }
+  return rows;
+}
+
+double train_step(const kernels::Context& cx, model::CausalLm& model, Optimizer& optimizer, const TrainRows& rows,
+                  std::int64_t step) {
+  const ObjectiveSettings s{.mtp_lambda = 0.3,
+                            .balance_alpha = 1e-4,
+                            .global_tokens = rows.loss_tokens(),
+                            .global_rows = static_cast<std::int64_t>(rows.tokens.size())};
+  ObjectiveResult result;
+  optimizer.zero_grads();
+  {
+    autograd::Tape tape(cx);
+    const Watch watch(tape, optimizer);
+    result = run_objective(cx, model, rows, s);
+  }
+  const double norm = optimizer.grad_norm(cx);
+  optimizer.step(cx, 3e-4, std::min(1.0, 1.0 / (norm + 1e-6)), step);
+  const std::vector<Tensor> biases = model.gate_biases();
+  for (std::size_t b = 0; b < biases.size(); ++b) update_gate_bias(biases[b], result.loads_LE[b], 1e-3);
+  return result.main;
+}
+
+}  // namespace
+
+BenchResult bench_training(kernels::Context& cx, const BenchSettings& s) {
+  BenchResult r;
+  model::CausalLm model(s.config, s.act);
+  model::init_model(model, 1, s.config.initializer_range, 0);
+  Optimizer optimizer(model, {});
+  std::vector<double> seconds;
+  const int all = s.warmup + s.steps + 1;
+  for (int i = 0; i < all; ++i) {
+    const bool profiled = i == all - 1;
+    const TrainRows rows = random_rows(s, static_cast<std::uint64_t>(i));
+    if (profiled) cx.set_profile(&r.profile);
+    const Clock::time_point start = Clock::now();
+    r.losses.push_back(train_step(cx, model, optimizer, rows, i + 1));
+    const double t = std::chrono::duration<double>(Clock::now() - start).count();
+    cx.set_profile(nullptr);
+    if (profiled) r.profiled_seconds = t;
+    if (i >= s.warmup && !profiled) seconds.push_back(t);
+  }
+  std::sort(seconds.begin(), seconds.end());
+  r.seconds = seconds[seconds.size() / 2];
+  r.gemm_peak_flops = measure_gemm_peak(cx, s.act, 4096);
+  r.flops_per_token = model::train_flops_per_token(s.config, s.sequence);
+  r.tokens_per_s = static_cast<double>(s.rows * s.sequence) / r.seconds;
+  r.share_of_peak = r.tokens_per_s * r.flops_per_token / r.gemm_peak_flops;
+  return r;
+}
+
+}  // namespace hadal::train

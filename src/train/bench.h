@@ -1,0 +1,33 @@
+// Speed of the real training step of a configuration, on random tokens.
+#pragma once
+
+#include <vector>
+
+#include "kernels/context.h"
+#include "kernels/profile.h"
+#include "model/config.h"
+
+namespace hadal::train {
+
+struct BenchSettings {
+  model::Config config;
+  DType act = DType::bf16;
+  std::int64_t rows = 4, sequence = 1024;
+  int warmup = 2, steps = 8;
+};
+
+struct BenchResult {
+  double seconds = 0;           // of the median step
+  double tokens_per_s = 0;      // at the median step
+  double gemm_peak_flops = 0;   // best of 1024³ to 4096³ on the same threads
+  double share_of_peak = 0;     // tokens_per_s * train_flops_per_token / gemm_peak_flops
+  double flops_per_token = 0;   // SPEC: 6 x active matmul parameters + attention
+  double profiled_seconds = 0;  // of the one step that was profiled
+  kernels::Profile profile;     // of that step; what its kernels leave is spent outside of kernels
+  std::vector<double> losses;   // of every step, warm-up first
+};
+
+// Forward, backward, clipping, AdamW and gate-bias update, step after step.
+BenchResult bench_training(kernels::Context& cx, const BenchSettings& settings);
+
+}  // namespace hadal::train
