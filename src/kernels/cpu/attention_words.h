@@ -100,9 +100,20 @@ inline F32x16 load_pairs(const bf16* p, i64 n) {
   const __mmask32 mask = n >= 32 ? ~__mmask32(0) : (__mmask32(1) << n) - 1;
   return {_mm512_castsi512_ps(_mm512_maskz_loadu_epi16(mask, p))};
 }
-inline F32x16 interleave(__m256i even, __m256i odd) {
-  const __m512i low = _mm512_cvtepu16_epi32(even), high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16);
-  return {_mm512_castsi512_ps(_mm512_or_si512(low, high))};
+// The pairs of the first and of the last sixteen columns of two rows of 32 elements.
+inline F32x16 interleave_low(F32x16 even, F32x16 odd) {
+  alignas(64) static constexpr std::uint16_t kOrder[32] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
+                                                           37, 6,  38, 7,  39, 8,  40, 9,  41, 10, 42,
+                                                           11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+  return {_mm512_castsi512_ps(_mm512_permutex2var_epi16(_mm512_castps_si512(even.v), _mm512_load_si512(kOrder),
+                                                        _mm512_castps_si512(odd.v)))};
+}
+inline F32x16 interleave_high(F32x16 even, F32x16 odd) {
+  alignas(64) static constexpr std::uint16_t kOrder[32] = {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21,
+                                                           53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58,
+                                                           27, 59, 28, 60, 29, 61, 30, 62, 31, 63};
+  return {_mm512_castsi512_ps(_mm512_permutex2var_epi16(_mm512_castps_si512(even.v), _mm512_load_si512(kOrder),
+                                                        _mm512_castps_si512(odd.v)))};
 }
 inline F32x16 round_to_bf16(F32x16 x) { return widen(narrow(x)); }
 #ifdef __AVX512BF16__
@@ -122,14 +133,14 @@ inline F32x16 interleave_rounded(F32x16 even, F32x16 odd) {
 F32x16 round_pairs(F32x16 low, F32x16 high);  // only where pairs are words
 F32x16 interleave_rounded(F32x16 even, F32x16 odd);
 #endif
-inline __m256i load_bits(const bf16* p, i64 n) { return _mm256_maskz_loadu_epi16(first_lanes(static_cast<int>(n)), p); }
-
 #else
 
 inline F32x16 swap_pairs(F32x16 x) { return {_mm256_permute_ps(x.lo, 0xB1), _mm256_permute_ps(x.hi, 0xB1)}; }
 
 F32x16 round_pairs(F32x16 low, F32x16 high);  // only where pairs are words
 F32x16 interleave_rounded(F32x16 even, F32x16 odd);
+F32x16 interleave_low(F32x16 even, F32x16 odd);
+F32x16 interleave_high(F32x16 even, F32x16 odd);
 inline F32x16 round_to_bf16(F32x16 x) { return {widen8(narrow8(x.lo)), widen8(narrow8(x.hi))}; }
 
 inline void transpose8(__m256 (&r)[8]) {
@@ -232,33 +243,42 @@ void pack_transposed(i64 valid, i64 columns, i64 k, RowOf&& row, float* to) {
   }
 }
 
-// Right operand given by rows of k: (k, n) = row(k)[n], k in [0, valid), zeros for k in [valid, lines).
+// Lines [line, end) of a right operand given by rows of k: (k, n) = row(k)[n], k in [0, valid), zeros for k in
+// [valid, lines). A range of lines at a time reads whole rows, however many panels they fill.
 template <class T, class RowOf>
-void pack_straight(i64 valid, i64 k, i64 n_size, RowOf&& row, float* to) {
+void pack_lines(i64 line, i64 end, i64 valid, i64 k, i64 n_size, RowOf&& row, float* to) {
   const i64 lines = words<T>(k), columns = padded(n_size);
-  const auto put = [&](i64 line, auto&& vector_at) {
-    for (i64 n = 0; n < columns; n += kLanes) {
-      store(to + panel_start(n, lines) + line * panel_width(n, columns) + n % kPanel,
-            vector_at(n, std::min<i64>(kLanes, n_size - n)));
-    }
+  const auto at = [&](i64 l, i64 n) {
+    return to + panel_start(n, lines) + l * panel_width(n, columns) + n % kPanel;
   };
-  T room[2][kLanes];
-  for (i64 line = 0; line < lines; ++line) {
+  T room[2][2 * kLanes];
+  for (; line < end; ++line) {
     if constexpr (pair_words<T>) {
       const Row<T> even = 2 * line < valid ? row(2 * line) : Row<T>{},
                    odd = 2 * line + 1 < valid ? row(2 * line + 1) : Row<T>{};
-      put(line, [&](i64 n, i64 count) {
-        return interleave(load_bits(even.at(n, even.size() > 0 ? count : 0, room[0]), even.size() > 0 ? count : 0),
-                          load_bits(odd.at(n, odd.size() > 0 ? count : 0, room[1]), odd.size() > 0 ? count : 0));
-      });
+      for (i64 n = 0; n < columns; n += 2 * kLanes) {
+        const i64 count = std::min<i64>(2 * kLanes, n_size - n);
+        const F32x16 e = load_pairs(even.at(n, even.size() > 0 ? count : 0, room[0]), even.size() > 0 ? count : 0),
+                     o = load_pairs(odd.at(n, odd.size() > 0 ? count : 0, room[1]), odd.size() > 0 ? count : 0);
+        store(at(line, n), interleave_low(e, o));
+        if (n + kLanes < columns) store(at(line, n + kLanes), interleave_high(e, o));
+      }
     } else {
       const i64 element = is_bf16<T> ? line ^ 1 : line;
       const Row<T> source = element < valid ? row(element) : Row<T>{};
-      put(line, [&](i64 n, i64 count) {
-        return element < valid ? load_n(source.at(n, count, room[0]), static_cast<int>(count)) : zero();
-      });
+      for (i64 n = 0; n < columns; n += kLanes) {
+        const i64 count = std::min<i64>(kLanes, n_size - n);
+        store(at(line, n),
+              element < valid ? load_n(source.at(n, count, room[0]), static_cast<int>(count)) : zero());
+      }
     }
   }
+}
+
+// All lines.
+template <class T, class RowOf>
+void pack_straight(i64 valid, i64 k, i64 n_size, RowOf&& row, float* to) {
+  pack_lines<T>(0, words<T>(k), valid, k, n_size, row, to);
 }
 
 }  // namespace hadal::kernels::HADAL_ISA_NS

@@ -1,5 +1,8 @@
-// What the dense and the grouped matmul share: packing of operand blocks into words (attention_words.h), the product of
-// a block of rows with one panel of columns in the order of the dot product contract, and the store.
+// What the dense and the grouped matmul share: packing of operands into words (attention_words.h), the product of a
+// block of rows with panels of columns in the order of the dot product contract, and the store.
+//
+// An operand whose rows run along k is packed by blocks of its rows (a task: one panel, or one block of A). One whose rows
+// lie across k is packed by ranges of k, all its panels at once: each row is then read whole, not 128 bytes of it.
 #pragma once
 
 #include "kernels/cpu/attention_product.h"
@@ -7,60 +10,66 @@
 
 namespace hadal::kernels::HADAL_ISA_NS {
 
-constexpr i64 kRowBlock = 96;  // rows of A that one task packs: with a panel of B they stay in L2
+constexpr i64 kRowBlock = 96;     // rows of A that one task packs: with a panel of B they stay in L2
+constexpr i64 kPanelsAtOnce = 8;  // panels whose sums exist at one time: they stay in L2, too
+constexpr i64 kLinesAtOnce = 64;  // words along k that one task packs
 
 constexpr i64 blocks_of(i64 n, i64 size) { return (n + size - 1) / size; }
 
-// B: (n, k) rows of ld if transposed (a weight), else (k, n) rows of ld.
+// n vectors along k as panels of kPanel: (n, k) rows of ld if `along` (a weight, as B), else (k, n) rows of ld.
 template <class T>
-struct RightOperand {
-  const T* b;
+struct PanelOperand {
+  const T* data;
   i64 n, k, ld;
-  bool transposed;
+  bool along;
   i64 panels() const { return blocks_of(n, kPanel); }
-  i64 panel_columns(i64 panel) const { return padded(std::min(kPanel, n - panel * kPanel)); }
+  i64 columns(i64 panel) const { return std::min(kPanel, n - panel * kPanel); }
   i64 panel_words() const { return kPanel * words<T>(k); }
+  i64 all_words() const { return panels() * panel_words(); }
 
-  // Packs columns [panel * kPanel, ...) to `to` (panel_words() words).
-  void pack(i64 panel, float* to) const {
-    const i64 first = panel * kPanel, width = std::min(kPanel, n - first);
-    if (transposed) {
+  // One panel, to its own `to` (panel_words() words).
+  void pack_panel(i64 panel, float* to) const {
+    const i64 first = panel * kPanel, width = columns(panel);
+    if (along) {
       pack_transposed<T>(
           width, padded(width), k,
           [&](i64 i) {
-            return Row<T>{b + (first + i) * ld, k};
+            return Row<T>{data + (first + i) * ld, k};
           },
           to);
     } else {
       pack_straight<T>(
           k, k, width,
           [&](i64 i) {
-            return Row<T>{b + i * ld + first, width};
+            return Row<T>{data + i * ld + first, width};
           },
           to);
     }
   }
+
+  // All panels, as tasks: panel p lies at to + p * panel_words().
+  i64 tasks() const { return along ? panels() : blocks_of(words<T>(k), kLinesAtOnce); }
+  void pack_task(i64 task, float* to) const {
+    if (along) {
+      pack_panel(task, to + task * panel_words());
+      return;
+    }
+    pack_lines<T>(
+        task * kLinesAtOnce, std::min(words<T>(k), (task + 1) * kLinesAtOnce), k, k, n,
+        [&](i64 i) {
+          return Row<T>{data + i * ld, n};
+        },
+        to);
+  }
 };
 
-// A: (m, k) rows of ld, or (k, m) rows of ld if transposed.
+// Rows of A, (m, k) rows of ld.
 template <class T>
-struct LeftOperand {
+struct RowOperand {
   const T* a;
-  i64 m, k, ld;
-  bool transposed;
-  i64 block_rows() const { return transposed ? kPanel : kRowBlock; }
-  i64 block_words(i64 rows) const { return transposed ? kPanel * words<T>(k) : rows * padded(words<T>(k)); }
-
+  i64 k, ld;
+  i64 block_words(i64 rows) const { return rows * padded(words<T>(k)); }
   Left pack(i64 first, i64 rows, float* to) const {
-    if (transposed) {
-      pack_straight<T>(
-          k, k, rows,
-          [&](i64 i) {
-            return Row<T>{a + i * ld + first, rows};
-          },
-          to);
-      return {to, 1, padded(rows)};
-    }
     pack_left<T>(
         rows, k,
         [&](i64 i) {
@@ -97,41 +106,63 @@ void store_tile(const float* tile, i64 rows, i64 columns, const Output& out, i64
   }
 }
 
-// Rows [row, row + rows) of C and the columns of one packed panel.
+// The panels [begin, end) of a packed operand of n columns, panel p at data + p * panel_words.
+struct Panels {
+  const float* data;
+  i64 n, panel_words, begin, end;
+};
+
+// Rows [row, row + rows) of C, all columns of the panels. If k is long, the sums of kPanelsAtOnce panels grow chunk by
+// chunk, so that a chunk of A is read from the cache; else one panel at a time, whose sums stay nearer still.
+// tiles: (kPanelsAtOnce, rows, kPanel).
 template <class T>
-void panel_product(const Left& a, i64 rows, i64 k, i64 chunk, const float* panel, i64 columns, float* tile,
-                   const Output& out, i64 row, i64 column) {
-  const Right b{panel, words<T>(k), padded(columns)};
-  const Target to{tile, kPanel};
-  if (k == 0) std::fill_n(tile, rows * kPanel, 0.0f);
-  for (i64 begin = 0; begin < k; begin += chunk) {
-    const i64 first = words<T>(begin), lines = words<T>(std::min(chunk, k - begin));
-    if (begin == 0) {
-      product<pair_words<T>, Into::store>(0, rows, padded(columns), first, lines, a, b, to);
-    } else {
-      product<pair_words<T>, Into::add>(0, rows, padded(columns), first, lines, a, b, to);
+void product_of_panels(const Left& a, i64 rows, i64 k, i64 chunk, const Panels& b, float* tiles, const Output& out,
+                       i64 row) {
+  const i64 at_once = k > 2 * chunk ? kPanelsAtOnce : 1;
+  for (i64 first = b.begin; first < b.end; first += at_once) {
+    const i64 end = std::min(b.end, first + at_once);
+    if (k == 0) std::fill_n(tiles, (end - first) * rows * kPanel, 0.0f);
+    for (i64 begin = 0; begin < k; begin += chunk) {
+      const i64 line = words<T>(begin), lines = words<T>(std::min(chunk, k - begin));
+      for (i64 p = first; p < end; ++p) {
+        const i64 columns = padded(std::min(kPanel, b.n - p * kPanel));
+        const Right right{b.data + p * b.panel_words, words<T>(k), columns};
+        const Target to{tiles + (p - first) * rows * kPanel, kPanel};
+        if (begin == 0) {
+          product<pair_words<T>, Into::store>(0, rows, columns, line, lines, a, right, to);
+        } else {
+          product<pair_words<T>, Into::add>(0, rows, columns, line, lines, a, right, to);
+        }
+      }
     }
-  }
-  if (out.dtype == DType::bf16) {
-    store_tile<bf16>(tile, rows, columns, out, row, column);
-  } else {
-    store_tile<float>(tile, rows, columns, out, row, column);
+    for (i64 p = first; p < end; ++p) {
+      const i64 columns = std::min(kPanel, b.n - p * kPanel);
+      const float* tile = tiles + (p - first) * rows * kPanel;
+      if (out.dtype == DType::bf16) {
+        store_tile<bf16>(tile, rows, columns, out, row, p * kPanel);
+      } else {
+        store_tile<float>(tile, rows, columns, out, row, p * kPanel);
+      }
+    }
   }
 }
 
-// Scratch of one task: a tile of C and a packed block of A, or a packed panel of B.
-template <class T>
+// Scratch of one task: tiles of C, and room for what the task packs.
 struct TaskScratch {
-  float *tile, *block;
-  TaskScratch(const Context& cx, int worker, i64 tile_rows, i64 block_words) {
+  float *tiles, *packed;
+  TaskScratch(const Context& cx, int worker, i64 tile_rows, i64 packed_words) {
     const auto carve = [&](void* base) {
       Carver carver(base);
-      tile = carver.take<float>(tile_rows * kPanel);
-      block = carver.take<float>(block_words + kPanel);
+      tiles = carver.take<float>(kPanelsAtOnce * tile_rows * kPanel);
+      packed = carver.take<float>(packed_words + kPanel);
       return carver.used();
     };
     carve(cx.scratch().worker(worker, carve(nullptr)));
   }
 };
+
+inline float* shared_words(const Context& cx, int slot, i64 words) {
+  return static_cast<float*>(cx.scratch().shared(slot, static_cast<std::size_t>(words) * sizeof(float)));
+}
 
 }  // namespace hadal::kernels::HADAL_ISA_NS

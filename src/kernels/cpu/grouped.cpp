@@ -29,65 +29,88 @@ std::vector<Block> row_blocks(const i32* offsets, i64 groups, i64 size) {
 template <class T>
 void grouped_rows(const Context& cx, const GroupedMatmul& p) {
   const auto operand = [&](i64 g) {
-    return RightOperand<T>{static_cast<const T*>(p.b) + g * p.n * p.k, p.n, p.k, p.b_transposed ? p.k : p.n,
+    return PanelOperand<T>{static_cast<const T*>(p.b) + g * p.n * p.k, p.n, p.k, p.b_transposed ? p.k : p.n,
                            p.b_transposed};
   };
-  const i64 panels = blocks_of(p.n, kPanel), words_of_panel = operand(0).panel_words();
-  auto* packed = static_cast<float*>(
-      cx.scratch().shared(0, static_cast<std::size_t>(p.groups * panels * words_of_panel) * sizeof(float)));
-  cx.pool().run(p.groups * panels, [&](i64 task, int) {
-    const i64 g = task / panels;
-    if (p.offsets[g + 1] > p.offsets[g]) operand(g).pack(task % panels, packed + task * words_of_panel);
+  const i64 tasks = operand(0).tasks(), panels = operand(0).panels(), group_words = operand(0).all_words();
+  float* packed = shared_words(cx, 0, p.groups * group_words);
+  cx.pool().run(p.groups * tasks, [&](i64 task, int) {
+    const i64 g = task / tasks;
+    if (p.offsets[g + 1] > p.offsets[g]) operand(g).pack_task(task % tasks, packed + g * group_words);
   });
   const std::vector<Block> blocks = row_blocks(p.offsets, p.groups, kRowBlock);
-  const LeftOperand<T> a{static_cast<const T*>(p.a), p.offsets[p.groups], p.k, p.lda, false};
+  const RowOperand<T> a{static_cast<const T*>(p.a), p.k, p.lda};
   const Output out{p.c, p.ldc, p.c_dtype, nullptr, false};
   cx.pool().run(static_cast<i64>(blocks.size()), [&](i64 task, int worker) {
     const Block& block = blocks[static_cast<std::size_t>(task)];
-    const TaskScratch<T> s(cx, worker, kRowBlock, a.block_words(block.rows));
-    const Left left = a.pack(block.row, block.rows, s.block);
-    for (i64 panel = 0; panel < panels; ++panel) {
-      panel_product<T>(left, block.rows, p.k, dot_chunk(p.k), packed + (block.group * panels + panel) * words_of_panel,
-                       std::min(kPanel, p.n - panel * kPanel), s.tile, out, block.row, panel * kPanel);
-    }
+    const TaskScratch s(cx, worker, kRowBlock, a.block_words(block.rows));
+    const Left left = a.pack(block.row, block.rows, s.packed);
+    product_of_panels<T>(left, block.rows, p.k, dot_chunk(p.k),
+                         {packed + block.group * group_words, p.n, operand(0).panel_words(), 0, panels}, s.tiles, out,
+                         block.row);
   });
 }
 
-// dw_g = dy_gᵀ x_g: a task is (group, panel of x's columns); it packs the panel, then each block of dy's columns.
+// dw_g = dy_gᵀ x_g. Both operands lie across the sum; where a group's packed operand begins depends on the rows of the
+// groups before it.
 template <class T>
-void grouped_gradient(const Context& cx, const GroupedWeightGrad& p) {
-  const i64 panels = blocks_of(p.k, kPanel), row_panels = blocks_of(p.n, kPanel);
-  i64 longest = 0;
-  for (i64 g = 0; g < p.groups; ++g) longest = std::max<i64>(longest, p.offsets[g + 1] - p.offsets[g]);
-  const i64 panel_words = kPanel * words<T>(longest);
-  // Both operands of a group are packed by every task that needs them: dy once a group, shared by the tasks of the
-  // group.
-  auto* packed = static_cast<float*>(
-      cx.scratch().shared(0, static_cast<std::size_t>(p.groups * row_panels * panel_words) * sizeof(float)));
-  const auto left_of = [&](i64 g) {
-    const i64 rows = p.offsets[g + 1] - p.offsets[g];
-    return LeftOperand<T>{static_cast<const T*>(p.dy) + p.offsets[g] * p.n, p.n, rows, p.n, true};
-  };
-  cx.pool().run(p.groups * row_panels, [&](i64 task, int) {
-    const i64 g = task / row_panels, first = task % row_panels * kPanel;
-    if (p.offsets[g + 1] > p.offsets[g])
-      left_of(g).pack(first, std::min(kPanel, p.n - first), packed + task * panel_words);
-  });
-  cx.pool().run(p.groups * panels, [&](i64 task, int worker) {
-    const i64 g = task / panels, panel = task % panels, rows = p.offsets[g + 1] - p.offsets[g];
-    if (rows == 0) return;
-    const RightOperand<T> b{static_cast<const T*>(p.x) + p.offsets[g] * p.k, p.k, rows, p.k, false};
-    const TaskScratch<T> s(cx, worker, kPanel, b.panel_words());
-    b.pack(panel, s.block);
-    const Output out{p.dw + g * p.n * p.k, p.k, DType::f32, nullptr, true};
-    for (i64 i = 0; i < row_panels; ++i) {
-      const i64 count = std::min(kPanel, p.n - i * kPanel);
-      const Left left{packed + (g * row_panels + i) * panel_words, 1, padded(count)};
-      panel_product<T>(left, count, rows, kWeightGradChunk, s.block, std::min(kPanel, p.k - panel * kPanel), s.tile,
-                       out, i * kPanel, panel * kPanel);
+class GroupedGradient {
+ public:
+  GroupedGradient(const Context& cx, const GroupedWeightGrad& p) : cx_(cx), p_(p) {
+    i64 tasks = 0, left = 0, right = 0;
+    for (i64 g = 0; g < p.groups; ++g) {
+      places_.push_back({tasks, left, right});
+      tasks += left_of(g).tasks();
+      left += left_of(g).all_words();
+      right += right_of(g).all_words();
     }
-  });
-}
+    places_.push_back({tasks, left, right});
+    left_ = shared_words(cx, 0, left);
+    right_ = shared_words(cx, 1, right);
+  }
+
+  void run() const {
+    cx_.pool().run(places_.back().task, [&](i64 task, int) {
+      i64 g = 0;
+      while (places_[static_cast<std::size_t>(g) + 1].task <= task) ++g;
+      const Place& at = places_[static_cast<std::size_t>(g)];
+      left_of(g).pack_task(task - at.task, left_ + at.left);
+      right_of(g).pack_task(task - at.task, right_ + at.right);
+    });
+    const i64 blocks = blocks_of(p_.n, kPanel);
+    cx_.pool().run(p_.groups * blocks, [&](i64 task, int worker) { block(task / blocks, task % blocks, worker); });
+  }
+
+ private:
+  struct Place {
+    i64 task, left, right;
+  };
+
+  i64 rows(i64 g) const { return p_.offsets[g + 1] - p_.offsets[g]; }
+  PanelOperand<T> left_of(i64 g) const {
+    return {static_cast<const T*>(p_.dy) + p_.offsets[g] * p_.n, p_.n, rows(g), p_.n, false};
+  }
+  PanelOperand<T> right_of(i64 g) const {
+    return {static_cast<const T*>(p_.x) + p_.offsets[g] * p_.k, p_.k, rows(g), p_.k, false};
+  }
+
+  // Rows [i * kPanel, ...) of dw_g.
+  void block(i64 g, i64 i, int worker) const {
+    if (rows(g) == 0) return;
+    const PanelOperand<T> a = left_of(g), b = right_of(g);
+    const Place& at = places_[static_cast<std::size_t>(g)];
+    const TaskScratch s(cx_, worker, kPanel, 0);
+    const Left left{left_ + at.left + i * a.panel_words(), 1, padded(a.columns(i))};
+    const Output out{p_.dw + g * p_.n * p_.k, p_.k, DType::f32, nullptr, true};
+    product_of_panels<T>(left, a.columns(i), rows(g), kWeightGradChunk,
+                         {right_ + at.right, p_.k, b.panel_words(), 0, b.panels()}, s.tiles, out, i * kPanel);
+  }
+
+  const Context& cx_;
+  const GroupedWeightGrad& p_;
+  std::vector<Place> places_;  // where each group's tasks and packed operands begin, and the ends
+  float *left_ = nullptr, *right_ = nullptr;
+};
 
 }  // namespace
 
@@ -101,9 +124,9 @@ void grouped_matmul(const Context& cx, const GroupedMatmul& p) {
 
 void grouped_weight_grad(const Context& cx, const GroupedWeightGrad& p) {
   if (p.ab == DType::bf16) {
-    grouped_gradient<bf16>(cx, p);
+    GroupedGradient<bf16>(cx, p).run();
   } else {
-    grouped_gradient<float>(cx, p);
+    GroupedGradient<float>(cx, p).run();
   }
 }
 

@@ -1,5 +1,5 @@
-// Dense matmul. Many rows: pack B once for all, then tasks over blocks of rows. Few rows (decode): tasks over panels of
-// B, each packed and used at once, so that the weights are read a single time.
+// Dense matmul. Many rows: pack B once for all (and A where it lies across k), then tasks over blocks of rows. Few rows
+// (decode): tasks over panels of B, each packed and used at once, so that the weights are read a single time.
 #include "kernels/cpu/gemm.h"
 
 namespace hadal::kernels::HADAL_ISA_NS {
@@ -12,10 +12,12 @@ template <class T>
 struct Dense {
   const Context& cx;
   const Matmul& p;
-  RightOperand<T> b{static_cast<const T*>(p.b), p.n, p.k, p.ldb, p.b_transposed};
-  LeftOperand<T> a{static_cast<const T*>(p.a), p.m, p.k, p.lda, p.a_transposed};
+  PanelOperand<T> b{static_cast<const T*>(p.b), p.n, p.k, p.ldb, p.b_transposed};
   Output out{p.c, p.ldc, p.c_dtype, p.bias, p.accumulate};
   i64 chunk = p.chunk > 0 ? p.chunk : dot_chunk(p.k);
+
+  RowOperand<T> rows_of_a() const { return {static_cast<const T*>(p.a), p.k, p.lda}; }
+  PanelOperand<T> panels_of_a() const { return {static_cast<const T*>(p.a), p.m, p.k, p.lda, false}; }
 
   void run() const {
     if (p.m <= 0 || p.n <= 0) return;
@@ -26,37 +28,50 @@ struct Dense {
     }
   }
 
+  Left pack_few() const {
+    if (p.a_transposed) {
+      const PanelOperand<T> a = panels_of_a();
+      float* packed = shared_words(cx, 0, a.all_words());
+      a.pack_panel(0, packed);
+      return {packed, 1, padded(p.m)};
+    }
+    const RowOperand<T> a = rows_of_a();
+    return a.pack(0, p.m, shared_words(cx, 0, a.block_words(p.m)));
+  }
+
   void few_rows() const {
-    auto* packed_a =
-        static_cast<float*>(cx.scratch().shared(0, static_cast<std::size_t>(a.block_words(p.m)) * sizeof(float)));
-    const Left left = a.pack(0, p.m, packed_a);
+    const Left left = pack_few();
     cx.pool().run(b.panels(), [&](i64 panel, int worker) {
-      const TaskScratch<T> s(cx, worker, p.m, b.panel_words());
-      b.pack(panel, s.block);
-      panel_product<T>(left, p.m, p.k, chunk, s.block, columns(panel), s.tile, out, 0, panel * kPanel);
+      const TaskScratch s(cx, worker, p.m, b.panel_words());
+      b.pack_panel(panel, s.packed);
+      const Panels one{s.packed - panel * b.panel_words(), p.n, b.panel_words(), panel, panel + 1};
+      product_of_panels<T>(left, p.m, p.k, chunk, one, s.tiles, out, 0);
     });
   }
 
   void many_rows() const {
-    auto* packed_b = static_cast<float*>(
-        cx.scratch().shared(0, static_cast<std::size_t>(b.panels() * b.panel_words()) * sizeof(float)));
-    cx.pool().run(b.panels(), [&](i64 panel, int) { b.pack(panel, packed_b + panel * b.panel_words()); });
-    const i64 size = a.block_rows(), blocks = blocks_of(p.m, size);
+    float* packed_b = shared_words(cx, 0, b.all_words());
+    const PanelOperand<T> a = panels_of_a();
+    float* packed_a = p.a_transposed ? shared_words(cx, 1, a.all_words()) : nullptr;
+    const i64 a_tasks = p.a_transposed ? a.tasks() : 0;
+    cx.pool().run(a_tasks + b.tasks(), [&](i64 task, int) {
+      task < a_tasks ? a.pack_task(task, packed_a) : b.pack_task(task - a_tasks, packed_b);
+    });
+    const i64 size = p.a_transposed ? kPanel : kRowBlock, blocks = blocks_of(p.m, size);
     // Few blocks of rows are split along the columns, too, so that every thread has work.
     const i64 wanted = 4 * cx.pool().size(),
               splits = std::min(b.panels(), blocks >= wanted ? 1 : blocks_of(wanted, blocks));
     cx.pool().run(blocks * splits, [&](i64 task, int worker) {
-      const i64 row = task / splits * size, rows = std::min(size, p.m - row), split = task % splits;
-      const TaskScratch<T> s(cx, worker, size, a.block_words(rows));
-      const Left left = a.pack(row, rows, s.block);
-      for (i64 panel = b.panels() * split / splits; panel < b.panels() * (split + 1) / splits; ++panel) {
-        panel_product<T>(left, rows, p.k, chunk, packed_b + panel * b.panel_words(), columns(panel), s.tile, out, row,
-                         panel * kPanel);
-      }
+      const i64 block = task / splits, row = block * size, rows = std::min(size, p.m - row), split = task % splits;
+      const RowOperand<T> own = rows_of_a();
+      const TaskScratch s(cx, worker, size, p.a_transposed ? 0 : own.block_words(rows));
+      const Left left = p.a_transposed ? Left{packed_a + block * a.panel_words(), 1, padded(rows)}
+                                       : own.pack(row, rows, s.packed);
+      const Panels panels{packed_b, p.n, b.panel_words(), b.panels() * split / splits,
+                          b.panels() * (split + 1) / splits};
+      product_of_panels<T>(left, rows, p.k, chunk, panels, s.tiles, out, row);
     });
   }
-
-  i64 columns(i64 panel) const { return std::min(kPanel, p.n - panel * kPanel); }
 };
 
 }  // namespace
