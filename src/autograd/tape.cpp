@@ -1,17 +1,19 @@
 #include "autograd/tape.h"
 
+#include <cstring>
 #include <utility>
 
 #include "kernels/kernels.h"
 
 namespace hadal::autograd {
 
-void Tape::watch(Tensor& value, Tensor grad) {
+void Tape::watch(Tensor& value, Tensor grad, bool fresh) {
   HADAL_ASSERT(grad.dtype() == DType::f32 && grad.shape() == value.shape());
   auto node = std::make_shared<Node>();
   node->tape = this;
   node->grad = std::move(grad);
   node->leaf = true;
+  node->fresh = fresh;
   value.set_node(std::move(node));
 }
 
@@ -74,6 +76,7 @@ void accumulate(const Tensor& value, Tensor grad) {
   Node* node = value.node().get();
   if (node == nullptr) return;
   HADAL_ASSERT(grad.numel() == value.numel());
+  if (node->leaf) settle(value);
   if (!node->grad.defined()) {
     node->grad = std::move(grad);
     return;
@@ -94,8 +97,19 @@ Tensor exclusive_grad(const Tensor& value) {
 }
 
 float* leaf_grad(const Tensor& parameter) {
-  HADAL_ASSERT(parameter.node() && parameter.node()->leaf);
+  settle(parameter);
   return parameter.node()->grad.data<float>();
+}
+
+LeafSum leaf_sum(const Tensor& parameter) {
+  HADAL_ASSERT(parameter.node() && parameter.node()->leaf);
+  Node& node = *parameter.node();
+  return {node.grad.data<float>(), !std::exchange(node.fresh, false)};
+}
+
+void settle(const Tensor& parameter) {
+  const LeafSum sum = leaf_sum(parameter);
+  if (!sum.accumulate) std::memset(sum.data, 0, parameter.node()->grad.bytes());
 }
 
 Tensor recompute(std::initializer_list<Tensor> inputs, const std::function<Tensor(const std::vector<Tensor>&)>& f) {

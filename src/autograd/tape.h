@@ -19,6 +19,7 @@ struct Node {
   Tensor grad;          // sum of what the consumers have handed over so far; undefined before the first
   bool leaf = false;    // a watched parameter: `grad` is the caller's f32 buffer, ops add to it in place
   bool always = false;  // `backward` runs without a gradient, too: see forget()
+  bool fresh = false;   // of a leaf: what the buffer holds counts as zero, and the first op overwrites it
   std::function<void(Tensor grad)> backward;
 };
 
@@ -28,8 +29,8 @@ class Tape {
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
-  // Makes `value` a leaf whose gradient is added to `grad` (f32, same shape). unwatch() or the Watch below undoes it.
-  void watch(Tensor& value, Tensor grad);
+  // Makes `value` a leaf whose gradient is added to `grad` (f32, same shape), or with `fresh` replaces what it holds.
+  void watch(Tensor& value, Tensor grad, bool fresh = false);
   // Makes `value` a node without a backward: its gradient stays in node()->grad (tests, recompute).
   void input(Tensor& value);
 
@@ -64,8 +65,18 @@ void accumulate(const Tensor& value, Tensor grad);
 // undefined.
 Tensor exclusive_grad(const Tensor& value);
 
-// The f32 gradient buffer of a watched parameter. Only for leaves.
+// The f32 gradient buffer of a watched parameter, to be added to. Only for leaves.
 float* leaf_grad(const Tensor& parameter);
+
+// The same for an op that can overwrite every element instead: saves a pass of zeros and one of reading them.
+struct LeafSum {
+  float* data;
+  bool accumulate;
+};
+LeafSum leaf_sum(const Tensor& parameter);
+
+// Zeroes the buffer of a leaf that no op has touched.
+void settle(const Tensor& parameter);
 
 // y = f(inputs) without keeping what f's ops save: f runs again in the backward. f must be a pure function of its
 // inputs and of watched parameters, and must not hand out other tensors that need a gradient.

@@ -51,8 +51,8 @@ nlohmann::json to_json(const Arguments& a, const train::BenchResult& r, int thre
 
 void print(const train::BenchResult& r) {
   fmt::print("share of the matmul peak {:.1f} %  ({:.0f} of {:.0f} GFLOP/s), {:.0f} tokens/s, {:.3f} s a step\n\n",
-             100 * r.share_of_peak, r.share_of_peak * r.gemm_peak_flops / 1e9, r.gemm_peak_flops / 1e9,
-             r.tokens_per_s, r.seconds);
+             100 * r.share_of_peak, r.share_of_peak * r.gemm_peak_flops / 1e9, r.gemm_peak_flops / 1e9, r.tokens_per_s,
+             r.seconds);
   fmt::print("{:<34}{:>8}{:>16}{:>8}\n", "op", "time", "share of peak", "calls");
   for (const auto& [name, e] : by_time(r)) {
     const std::string share =

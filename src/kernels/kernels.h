@@ -65,6 +65,7 @@ struct GroupedWeightGrad {
   const void* x = nullptr;       // (rows, k), contiguous
   float* dw = nullptr;           // (groups, n, k)
   DType ab = DType::f32;
+  bool accumulate = true;  // false: dw is overwritten
 };
 
 // ---- norms, rope, elementwise

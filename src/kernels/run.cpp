@@ -28,12 +28,13 @@ Cost cost(std::string_view name, const P&) {
   return {name};
 }
 Cost cost(std::string_view, const Matmul& p) {
-  return {p.a_transposed ? "matmul, weight gradient" : p.b_transposed ? "matmul" : "matmul, input gradient",
+  return {p.a_transposed   ? "matmul, weight gradient"
+          : p.b_transposed ? "matmul"
+                           : "matmul, input gradient",
           product(p.m, p.n, p.k)};
 }
 Cost cost(std::string_view, const GroupedMatmul& p) {
-  return {p.b_transposed ? "grouped matmul" : "grouped matmul, input gradient",
-          product(p.offsets[p.groups], p.n, p.k)};
+  return {p.b_transposed ? "grouped matmul" : "grouped matmul, input gradient", product(p.offsets[p.groups], p.n, p.k)};
 }
 Cost cost(std::string_view, const GroupedWeightGrad& p) {
   return {"grouped matmul, weight gradient", product(p.offsets[p.groups], p.n, p.k)};

@@ -42,6 +42,7 @@ void linear_backward(const Context& cx, const Tensor& x, const Tensor& w, const 
   }
   if (w.node()) {
     const Tensor xw = cast(cx, x.detach(), w.dtype());
+    const autograd::LeafSum dw = autograd::leaf_sum(w);
     kernels::run(cx, kernels::Matmul{.m = n,
                                      .n = k,
                                      .k = rows,
@@ -51,10 +52,10 @@ void linear_backward(const Context& cx, const Tensor& x, const Tensor& w, const 
                                      .b = xw.raw(),
                                      .ldb = k,
                                      .b_transposed = false,
-                                     .c = autograd::leaf_grad(w),
+                                     .c = dw.data,
                                      .ldc = k,
                                      .ab = w.dtype(),
-                                     .accumulate = true,
+                                     .accumulate = dw.accumulate,
                                      .chunk = kernels::kWeightGradChunk});
   }
   if (bias.defined() && bias.node()) bias_gradient(dy, autograd::leaf_grad(bias));
@@ -121,14 +122,16 @@ Tensor grouped_linear(const Context& cx, const Tensor& x, const Tensor& w, const
         autograd::accumulate(x, std::move(dx));
       }
       if (w.node()) {
+        const autograd::LeafSum dw = autograd::leaf_sum(w);
         kernels::run(cx, kernels::GroupedWeightGrad{.groups = groups,
                                                     .n = n,
                                                     .k = k,
                                                     .offsets = offsets.data<std::int32_t>(),
                                                     .dy = dy.raw(),
                                                     .x = x.raw(),
-                                                    .dw = autograd::leaf_grad(w),
-                                                    .ab = x.dtype()});
+                                                    .dw = dw.data,
+                                                    .ab = x.dtype(),
+                                                    .accumulate = dw.accumulate});
       }
     });
   }

@@ -12,7 +12,12 @@ namespace {
 
 using kernels::Context;
 
-constexpr std::int64_t kRows = kernels::kWeightGradChunk;  // a chunk of rows is a chunk of the weight gradient's sum
+// Rows whose logits exist at one time: whole chunks of the weight gradient's sum, 32 MiB where the vocabulary lets
+// them.
+std::int64_t rows_at_once(std::int64_t vocab) {
+  constexpr std::int64_t kBytes = 32 << 20, kChunk = kernels::kWeightGradChunk;
+  return std::clamp(kBytes / (4 * vocab) / kChunk * kChunk, kChunk, 8 * kChunk);
+}
 
 void check(const Tensor& hidden, const Tensor& w, const Tensor& targets) {
   require(hidden.rank() == 2 && w.rank() == 2 && hidden.size(1) == w.size(1) && hidden.dtype() == w.dtype() &&
@@ -50,17 +55,18 @@ void scale_by(float s, Tensor& x) {
 LmLoss lm_loss(const Context& cx, const Tensor& hidden, const Tensor& w, const Tensor& targets,
                const Tensor& coefficient) {
   check(hidden, w, targets);
-  const std::int64_t rows = hidden.size(0), d = w.size(1), vocab = w.size(0);
+  require(hidden.size(0) > 0, "lm_loss", "at least one row", {&hidden});
+  const std::int64_t rows = hidden.size(0), d = w.size(1), vocab = w.size(0), part = rows_at_once(vocab);
   autograd::Tape* tape = autograd::tape_of({&hidden, &w});
   LmLoss out{Tensor::zeros({}, DType::f32), Tensor::empty({rows}, DType::f32)};
   Tensor dx = tape != nullptr && hidden.node() ? Tensor::empty(hidden.shape(), hidden.dtype()) : Tensor();
-  Tensor dw = tape != nullptr && w.node() ? Tensor::zeros(w.shape(), DType::f32) : Tensor();
-  Tensor logits = Tensor::empty({std::min(rows, kRows), vocab}, DType::f32);
+  Tensor dw = tape != nullptr && w.node() ? Tensor::empty(w.shape(), DType::f32) : Tensor();
+  Tensor logits = Tensor::empty({std::min(rows, part), vocab}, DType::f32);
   Tensor d_logits = tape == nullptr           ? Tensor()
                     : w.dtype() == DType::f32 ? logits
                                               : Tensor::empty(logits.shape(), w.dtype());
-  for (std::int64_t r = 0; r < rows; r += kRows) {
-    const std::int64_t n = std::min(kRows, rows - r);
+  for (std::int64_t r = 0; r < rows; r += part) {
+    const std::int64_t n = std::min(part, rows - r);
     const Tensor x = hidden.rows(r, r + n);
     logits_of(cx, x, w, logits);
     kernels::run(cx, kernels::CrossEntropy{.rows = n,
@@ -98,7 +104,7 @@ LmLoss lm_loss(const Context& cx, const Tensor& hidden, const Tensor& w, const T
                                        .c = dw.raw(),
                                        .ldc = d,
                                        .ab = w.dtype(),
-                                       .accumulate = true,
+                                       .accumulate = r > 0,
                                        .chunk = kernels::kWeightGradChunk});
     }
   }

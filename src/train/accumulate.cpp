@@ -20,7 +20,7 @@ void GradientTree::take(const kernels::Context& cx) {
   Buffers sum;
   for (TrainedParameter& p : optimizer_->parameters()) {
     sum.push_back(p.grad.clone());
-    std::memset(p.grad.raw(), 0, p.grad.bytes());
+    p.fresh = true;
   }
   std::size_t level = 0;
   for (; level < levels_.size() && !levels_[level].empty(); ++level) {
@@ -34,6 +34,9 @@ void GradientTree::take(const kernels::Context& cx) {
 }
 
 void GradientTree::finish(const kernels::Context& cx) {
+  for (TrainedParameter& p : optimizer_->parameters()) {
+    if (std::exchange(p.fresh, false)) std::memset(p.grad.raw(), 0, p.grad.bytes());
+  }
   // Earlier micro-batches stand in higher levels: add from the top down.
   for (std::size_t level = levels_.size(); level-- > 0;) {
     for (std::size_t i = 0; i < levels_[level].size(); ++i)

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <utility>
 
 #include "kernels/kernels.h"
 
@@ -44,7 +44,7 @@ Optimizer::Optimizer(model::CausalLm& model, const AdamWSettings& settings) : se
 }
 
 void Optimizer::zero_grads() {
-  for (TrainedParameter& p : parameters_) std::memset(p.grad.raw(), 0, p.grad.bytes());
+  for (TrainedParameter& p : parameters_) p.fresh = true;
 }
 
 double Optimizer::grad_norm(const kernels::Context& cx) const {
@@ -85,11 +85,16 @@ void Optimizer::refresh(const kernels::Context& cx) {
 }
 
 Watch::Watch(autograd::Tape& tape, Optimizer& optimizer) : optimizer_(&optimizer) {
-  for (TrainedParameter& p : optimizer.parameters()) tape.watch(*p.parameter.value, p.grad);
+  for (TrainedParameter& p : optimizer.parameters()) {
+    tape.watch(*p.parameter.value, p.grad, std::exchange(p.fresh, false));
+  }
 }
 
 Watch::~Watch() {
-  for (TrainedParameter& p : optimizer_->parameters()) p.parameter.value->set_node(nullptr);
+  for (TrainedParameter& p : optimizer_->parameters()) {
+    autograd::settle(*p.parameter.value);
+    p.parameter.value->set_node(nullptr);
+  }
 }
 
 void update_gate_bias(const Tensor& bias_E, const std::vector<std::int64_t>& loads_E, double gamma) {

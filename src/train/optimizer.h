@@ -18,6 +18,7 @@ struct TrainedParameter {
   nn::Parameter parameter;
   Tensor master;  // f32; the model's own tensor if that is f32
   Tensor grad, m, v;
+  bool fresh = false;   // the gradient counts as zero, whatever its buffer holds
   bool decays = false;  // tensors of two or more dimensions; an expert's matrix is 2-D however stored
 };
 
@@ -26,6 +27,7 @@ class Optimizer {
   // Masters start as copies of the model's weights; load() of a checkpoint replaces them.
   Optimizer(model::CausalLm& model, const AdamWSettings& settings);
 
+  // The gradients of the next Watch start from zero.
   void zero_grads();
   // Global norm over all gradients; per-tensor sums of squares are added in parameter order, in double.
   double grad_norm(const kernels::Context& cx) const;

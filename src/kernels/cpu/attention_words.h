@@ -105,15 +105,15 @@ inline F32x16 interleave_low(F32x16 even, F32x16 odd) {
   alignas(64) static constexpr std::uint16_t kOrder[32] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
                                                            37, 6,  38, 7,  39, 8,  40, 9,  41, 10, 42,
                                                            11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
-  return {_mm512_castsi512_ps(_mm512_permutex2var_epi16(_mm512_castps_si512(even.v), _mm512_load_si512(kOrder),
-                                                        _mm512_castps_si512(odd.v)))};
+  return {_mm512_castsi512_ps(
+      _mm512_permutex2var_epi16(_mm512_castps_si512(even.v), _mm512_load_si512(kOrder), _mm512_castps_si512(odd.v)))};
 }
 inline F32x16 interleave_high(F32x16 even, F32x16 odd) {
   alignas(64) static constexpr std::uint16_t kOrder[32] = {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21,
                                                            53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58,
                                                            27, 59, 28, 60, 29, 61, 30, 62, 31, 63};
-  return {_mm512_castsi512_ps(_mm512_permutex2var_epi16(_mm512_castps_si512(even.v), _mm512_load_si512(kOrder),
-                                                        _mm512_castps_si512(odd.v)))};
+  return {_mm512_castsi512_ps(
+      _mm512_permutex2var_epi16(_mm512_castps_si512(even.v), _mm512_load_si512(kOrder), _mm512_castps_si512(odd.v)))};
 }
 inline F32x16 round_to_bf16(F32x16 x) { return widen(narrow(x)); }
 #ifdef __AVX512BF16__
@@ -248,9 +248,7 @@ void pack_transposed(i64 valid, i64 columns, i64 k, RowOf&& row, float* to) {
 template <class T, class RowOf>
 void pack_lines(i64 line, i64 end, i64 valid, i64 k, i64 n_size, RowOf&& row, float* to) {
   const i64 lines = words<T>(k), columns = padded(n_size);
-  const auto at = [&](i64 l, i64 n) {
-    return to + panel_start(n, lines) + l * panel_width(n, columns) + n % kPanel;
-  };
+  const auto at = [&](i64 l, i64 n) { return to + panel_start(n, lines) + l * panel_width(n, columns) + n % kPanel; };
   T room[2][2 * kLanes];
   for (; line < end; ++line) {
     if constexpr (pair_words<T>) {
@@ -268,8 +266,7 @@ void pack_lines(i64 line, i64 end, i64 valid, i64 k, i64 n_size, RowOf&& row, fl
       const Row<T> source = element < valid ? row(element) : Row<T>{};
       for (i64 n = 0; n < columns; n += kLanes) {
         const i64 count = std::min<i64>(kLanes, n_size - n);
-        store(at(line, n),
-              element < valid ? load_n(source.at(n, count, room[0]), static_cast<int>(count)) : zero());
+        store(at(line, n), element < valid ? load_n(source.at(n, count, room[0]), static_cast<int>(count)) : zero());
       }
     }
   }

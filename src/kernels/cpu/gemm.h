@@ -1,8 +1,8 @@
 // What the dense and the grouped matmul share: packing of operands into words (attention_words.h), the product of a
 // block of rows with panels of columns in the order of the dot product contract, and the store.
 //
-// An operand whose rows run along k is packed by blocks of its rows (a task: one panel, or one block of A). One whose rows
-// lie across k is packed by ranges of k, all its panels at once: each row is then read whole, not 128 bytes of it.
+// An operand whose rows run along k is packed by blocks of its rows (a task: one panel, or one block of A). One whose
+// rows lie across k is packed by ranges of k, all its panels at once: each row is then read whole, not 128 bytes of it.
 #pragma once
 
 #include "kernels/cpu/attention_product.h"

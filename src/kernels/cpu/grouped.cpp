@@ -96,12 +96,12 @@ class GroupedGradient {
 
   // Rows [i * kPanel, ...) of dw_g.
   void block(i64 g, i64 i, int worker) const {
-    if (rows(g) == 0) return;
+    if (rows(g) == 0 && p_.accumulate) return;
     const PanelOperand<T> a = left_of(g), b = right_of(g);
     const Place& at = places_[static_cast<std::size_t>(g)];
     const TaskScratch s(cx_, worker, kPanel, 0);
     const Left left{left_ + at.left + i * a.panel_words(), 1, padded(a.columns(i))};
-    const Output out{p_.dw + g * p_.n * p_.k, p_.k, DType::f32, nullptr, true};
+    const Output out{p_.dw + g * p_.n * p_.k, p_.k, DType::f32, nullptr, p_.accumulate};
     product_of_panels<T>(left, a.columns(i), rows(g), kWeightGradChunk,
                          {right_ + at.right, p_.k, b.panel_words(), 0, b.panels()}, s.tiles, out, i * kPanel);
   }

@@ -65,8 +65,8 @@ struct Dense {
       const i64 block = task / splits, row = block * size, rows = std::min(size, p.m - row), split = task % splits;
       const RowOperand<T> own = rows_of_a();
       const TaskScratch s(cx, worker, size, p.a_transposed ? 0 : own.block_words(rows));
-      const Left left = p.a_transposed ? Left{packed_a + block * a.panel_words(), 1, padded(rows)}
-                                       : own.pack(row, rows, s.packed);
+      const Left left =
+          p.a_transposed ? Left{packed_a + block * a.panel_words(), 1, padded(rows)} : own.pack(row, rows, s.packed);
       const Panels panels{packed_b, p.n, b.panel_words(), b.panels() * split / splits,
                           b.panels() * (split + 1) / splits};
       product_of_panels<T>(left, rows, p.k, chunk, panels, s.tiles, out, row);

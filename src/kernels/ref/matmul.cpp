@@ -57,7 +57,7 @@ void grouped_weight_grad(const Context& cx, const GroupedWeightGrad& p) {
                       .c = p.dw + g * p.n * p.k,
                       .ldc = p.k,
                       .ab = p.ab,
-                      .accumulate = true,
+                      .accumulate = p.accumulate,
                       .chunk = kWeightGradChunk});
   }
 }
