@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "base/error.h"
 
@@ -87,7 +89,7 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::append(const void* data, std::size_t size) {
-  fault_point("write");
+  fault_point("write", temporary_);
   const char* p = static_cast<const char*>(data);
   while (size > 0) {
     const ssize_t n = ::write(fd_, p, size);
@@ -99,7 +101,7 @@ void AtomicFile::append(const void* data, std::size_t size) {
 }
 
 void AtomicFile::commit() {
-  fault_point("fsync");
+  fault_point("fsync", temporary_);
   if (::fsync(fd_) != 0) fail_errno("sync", temporary_);
   const int fd = fd_;
   fd_ = -1;
@@ -107,7 +109,7 @@ void AtomicFile::commit() {
     ::unlink(temporary_.c_str());
     fail_errno("close", temporary_);
   }
-  fault_point("rename");
+  fault_point("rename", path_);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
     const int error = errno;
     ::unlink(temporary_.c_str());
@@ -132,7 +134,31 @@ void fsync_folder(const fs::path& folder) {
   if (rc != 0) fail_errno("sync", where);
 }
 
-void fault_point(std::string_view name) {
+FolderLock::FolderLock(const fs::path& folder) {
+  fd_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd_ < 0) fail_errno("open", folder);
+  // Some network file systems cannot lock: the run goes on without.
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(fd_);
+    fail("{}: another process is working in this folder", folder.string());
+  }
+}
+
+FolderLock::~FolderLock() { ::close(fd_); }
+
+void remove_temporaries(const fs::path& folder) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.ends_with(".tmp") || !entry.is_regular_file()) continue;
+    const auto end = name.size() - 4, dot = name.rfind('.', end - 1);
+    if (dot == std::string::npos || dot + 1 == end) continue;
+    if (name.find_first_not_of("0123456789", dot + 1) == end) found.push_back(entry.path());
+  }
+  for (const fs::path& path : found) fs::remove(path);
+}
+
+void fault_point(std::string_view name, const fs::path& path) {
   const char* const wanted = std::getenv("HADAL_FAULT");  // read each time: a test sets it in a forked child
   if (wanted == nullptr) return;
   static std::atomic<int> passed{0};
@@ -140,6 +166,8 @@ void fault_point(std::string_view name) {
   const auto colon = spec.find(':');
   if (spec.substr(0, colon) != name) return;
   const int nth = colon == std::string_view::npos ? 1 : std::atoi(wanted + colon + 1);
+  const auto second = colon == std::string_view::npos ? colon : spec.find(':', colon + 1);
+  if (second != std::string_view::npos && path.string().find(spec.substr(second + 1)) == std::string::npos) return;
   if (passed.fetch_add(1) + 1 == nth) ::kill(::getpid(), SIGKILL);
 }
 

@@ -53,8 +53,23 @@ class AtomicFile {
 void write_file_atomically(const fs::path& path, std::string_view content);
 void fsync_folder(const fs::path& folder);
 
-// Test hook: HADAL_FAULT="POINT:N" kills the process (SIGKILL) at the N-th time the point of that name is passed.
-// Points: write, fsync, rename.
-void fault_point(std::string_view name);
+// Holds a folder for this process until it ends, however it ends. Throws Error if another process holds it.
+class FolderLock {
+ public:
+  explicit FolderLock(const fs::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
+// Removes what killed AtomicFiles left in a folder (not below it). Only for the one who alone writes there.
+void remove_temporaries(const fs::path& folder);
+
+// Test hook: HADAL_FAULT="POINT[:N[:PART]]" kills the process (SIGKILL) at the N-th (first) time the point of that name
+// is passed for a path that contains PART (any path). Points: write, fsync, rename, remove.
+void fault_point(std::string_view name, const fs::path& path);
 
 }  // namespace hadal

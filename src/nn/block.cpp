@@ -13,7 +13,7 @@ void show(const Input& in, std::string_view what, std::int64_t layer, const Tens
   if (in.probe != nullptr) (*in.probe)(what, layer, value);
 }
 
-// norm(h), for now and for the backward.
+// norm(h), for the forward and again for the backward.
 auto normed(const Input& in, const Tensor& h_TD, const Tensor& gain, float eps) {
   return [in, h_TD, gain, eps] { return ops::rms_norm(in.cx, h_TD, gain, eps, in.act); };
 }

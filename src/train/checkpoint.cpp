@@ -56,7 +56,9 @@ void remove_old(const fs::path& run_dir, std::int64_t keep, std::int64_t best) {
     if (steps[static_cast<std::size_t>(i)] == best) continue;
     // Renamed first, so that a crash in the middle leaves nothing that looks like a checkpoint.
     const fs::path dir = checkpoint_dir(run_dir, steps[static_cast<std::size_t>(i)]), gone = dir.string() + ".old.tmp";
+    fault_point("remove", dir);
     fs::rename(dir, gone);
+    fault_point("remove", gone);
     fs::remove_all(gone);
   }
 }
@@ -109,7 +111,7 @@ void save_checkpoint(const fs::path& run_dir, const model::CausalLm& model, Opti
     write_file_atomically(temporary / "trainer" / "state.json", j.dump(1));
     fsync_folder(temporary / "trainer");
     fsync_folder(temporary);
-    fault_point("rename");
+    fault_point("rename", dir);
     if (fs::exists(dir)) fs::remove_all(dir);  // the same step again, after a resumption
     fs::rename(temporary, dir);
     fsync_folder(dir.parent_path());

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -44,9 +45,8 @@ std::string to_json(const StepMetrics& m) {
 namespace {
 
 // JSON has no NaN: it is written as null.
-double number(const json& j, const char* key) {
-  return j.contains(key) && j[key].is_number() ? j[key].get<double>() : 0;
-}
+double number(const json& j) { return j.is_null() ? std::numeric_limits<double>::quiet_NaN() : j.get<double>(); }
+double number(const json& j, const char* key) { return j.contains(key) ? number(j[key]) : 0; }
 
 StepMetrics from_json(const json& j) {
   StepMetrics m;
@@ -65,34 +65,43 @@ StepMetrics from_json(const json& j) {
   m.share_of_peak = number(j, "share_of_peak");
   m.memory_gib = number(j, "memory_gib");
   m.loads_LE = j.at("loads").get<std::vector<std::vector<std::int64_t>>>();
-  for (const json& v : j.at("mtp")) m.mtp.push_back(v.is_number() ? v.get<double>() : 0);
-  for (const json& v : j.at("max_violation")) m.max_violation.push_back(v.is_number() ? v.get<double>() : 0);
+  for (const json& v : j.at("mtp")) m.mtp.push_back(number(v));
+  for (const json& v : j.at("max_violation")) m.max_violation.push_back(number(v));
   m.skipped = j.value("skipped", false);
   m.validated = j.contains("heldout_bits_per_byte");
   if (m.validated) {
     m.heldout_bits_per_byte = number(j, "heldout_bits_per_byte");
     m.heldout_loss = number(j, "heldout_loss");
     m.heldout_max_violation = number(j, "heldout_max_violation");
-    for (const json& v : j.at("mtp_acceptance")) m.mtp_acceptance.push_back(v.is_number() ? v.get<double>() : 0);
+    for (const json& v : j.at("mtp_acceptance")) m.mtp_acceptance.push_back(number(v));
   }
   return m;
+}
+
+// Calls f(line's text, its values) for each whole line; the last is left out while it has no end.
+template <class F>
+void each_line(std::string_view text, const std::string& what, std::size_t first_line, F&& f) {
+  std::size_t begin = 0;
+  for (std::size_t number = first_line; begin < text.size(); ++number) {
+    const std::size_t end = text.find('\n', begin);
+    if (end == std::string_view::npos) break;
+    const std::string_view line = text.substr(begin, end - begin);
+    StepMetrics m;
+    try {
+      m = from_json(json::parse(line));
+    } catch (const json::exception& e) {
+      fail("{}:{}: not a line of metrics: {}", what, number, e.what());
+    }
+    f(line, std::move(m));
+    begin = end + 1;
+  }
 }
 
 }  // namespace
 
 std::vector<StepMetrics> parse_metrics(std::string_view text, const std::string& what, std::size_t first_line) {
   std::vector<StepMetrics> all;
-  std::size_t begin = 0;
-  for (std::size_t line = first_line; begin < text.size(); ++line) {
-    const std::size_t end = text.find('\n', begin);
-    if (end == std::string_view::npos) break;  // a line still being written
-    try {
-      all.push_back(from_json(json::parse(text.substr(begin, end - begin))));
-    } catch (const json::exception& e) {
-      fail("{}:{}: not a line of metrics: {}", what, line, e.what());
-    }
-    begin = end + 1;
-  }
+  each_line(text, what, first_line, [&](std::string_view, StepMetrics m) { all.push_back(std::move(m)); });
   return all;
 }
 
@@ -103,9 +112,9 @@ std::vector<StepMetrics> read_metrics(const std::filesystem::path& path) {
 MetricsLog::MetricsLog(const std::filesystem::path& path, std::int64_t step) : path_(path) {
   std::string kept;
   if (fs::exists(path)) {
-    for (const StepMetrics& m : read_metrics(path)) {
-      if (m.step <= step) kept += to_json(m) + "\n";
-    }
+    each_line(read_file(path), path.string(), 1, [&](std::string_view line, const StepMetrics& m) {
+      if (m.step <= step) kept.append(line) += '\n';
+    });
   }
   write_file_atomically(path, kept);
   fd_ = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);

@@ -225,6 +225,7 @@ TrainerOutcome Trainer::run() {
   while (state_.tokens < r_.train.tokens && !stopped()) {
     StepMetrics m = step();
     const bool last = state_.tokens >= r_.train.tokens;
+    bool keep = last || (r_.checkpoint.every > 0 && m.step % r_.checkpoint.every == 0);
     if (!in_.heldout.empty() && (last || (r_.validation.every > 0 && m.step % r_.validation.every == 0))) {
       const Evaluation e = validate(last);
       note_validation(e, m);
@@ -233,13 +234,13 @@ TrainerOutcome Trainer::run() {
       if (!last && (state_.best_step < 0 || e.bits_per_byte() < state_.best_bits_per_byte)) {
         state_.best_bits_per_byte = e.bits_per_byte();
         state_.best_step = m.step;
-        save();
+        keep = true;
       }
     }
-    log.append(m);
+    log.append(m);  // before the save: a run that goes on from that checkpoint has this step's line
     board.append(m);
     if (in_.on_step) in_.on_step(m);
-    if (last || (r_.checkpoint.every > 0 && m.step % r_.checkpoint.every == 0)) save();
+    if (keep) save();
   }
   save();
   outcome.finished = state_.tokens >= r_.train.tokens;
@@ -250,11 +251,15 @@ TrainerOutcome Trainer::run() {
   return outcome;
 }
 
-// A run folder belongs to one recipe.
-void claim_folder(const TrainerInput& in) {
+void make_folder(const TrainerInput& in) {
   std::error_code error;
   fs::create_directories(in.run_dir / "checkpoints", error);
   if (error) fail("cannot make the run folder {}: {}", in.run_dir.string(), error.message());
+}
+
+// A run folder belongs to one recipe.
+void claim_folder(const TrainerInput& in) {
+  remove_temporaries(in.run_dir);
   const fs::path path = in.run_dir / "recipe.toml";
   if (fs::exists(path)) {
     const std::vector<std::string> changed = differences(load_recipe(path, {}), in.recipe);
@@ -271,6 +276,8 @@ void claim_folder(const TrainerInput& in) {
 }  // namespace
 
 TrainerOutcome train(const kernels::Context& cx, const TrainerInput& input) {
+  make_folder(input);
+  const FolderLock lock(input.run_dir);
   claim_folder(input);
   return Trainer(cx, input).run();
 }

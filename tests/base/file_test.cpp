@@ -182,6 +182,28 @@ TEST_F(FileTest, KilledAtAnyPointLeavesTheOldFileWhole) {
   }
 }
 
+TEST_F(FileTest, WhatAKilledWriterLeavesIsRemoved) {
+  write_file_atomically(folder_ / "a.txt", "old");
+  write_file_atomically(folder_ / "notes.tmp", "a user's");
+  write_file_atomically(folder_ / "1.tmp", "a user's");
+  EXPECT_EQ(signal_of_fault("rename", [&] { write_file_atomically(folder_ / "a.txt", "new"); }), SIGKILL);
+  EXPECT_EQ(names().size(), 4u);
+  remove_temporaries(folder_);
+  EXPECT_EQ(names(), (std::set<std::string>{"a.txt", "notes.tmp", "1.tmp"}));
+}
+
+TEST_F(FileTest, OneProcessHoldsAFolder) {
+  const auto take = [&] { const FolderLock lock(folder_); };
+  {
+    const FolderLock lock(folder_);
+    EXPECT_EQ(signal_of_child(take), -1);
+    EXPECT_EQ(error_of(take), folder_.string() + ": another process is working in this folder");
+  }
+  EXPECT_EQ(signal_of_child(take), 0) << "it is free again";
+  EXPECT_EQ(error_of([&] { const FolderLock lock(folder_ / "none"); }),
+            "cannot open " + (folder_ / "none").string() + ": No such file or directory");
+}
+
 TEST_F(FileTest, FaultCountsOnlyItsOwnPoint) {
   const fs::path path = folder_ / "a.txt";
   const auto write_two = [&] {
@@ -191,6 +213,9 @@ TEST_F(FileTest, FaultCountsOnlyItsOwnPoint) {
   EXPECT_EQ(signal_of_fault("rename:3", write_two), 0) << "a point that is never reached";
   EXPECT_EQ(read_file(path), "second");
   EXPECT_EQ(signal_of_fault("somewhere:1", write_two), 0) << "a point of another name";
+  EXPECT_EQ(signal_of_fault("rename:1:b.txt", write_two), 0) << "a path that is never written";
+  EXPECT_EQ(signal_of_fault("rename:2:a.txt", write_two), SIGKILL);
+  EXPECT_EQ(read_file(path), "first") << "killed before the second rename of that path";
   EXPECT_EQ(signal_of_fault("rename:2", write_two), SIGKILL);
   EXPECT_EQ(read_file(path), "first") << "killed before the second rename";
 }
