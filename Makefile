@@ -38,7 +38,6 @@ sanitize-quick:  ## the quick tests under asan+ubsan
 	@JOBS=$(JOBS) scripts/sanitize.sh quick
 
 bench: build  ## speed, as fractions of this machine's limits
-	@scripts/setup.sh bench
 	@for script in bench/*.sh; do if [ -x "$$script" ]; then echo "== $$script"; "$$script" build/hadal; fi; done
 
 lint: configure  ## format, house rules, clang-tidy on the changed files

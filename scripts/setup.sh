@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing through apt: scripts/setup.sh [build|oracle|demo|lint|sanitize|bench]...  (default: build).
+# Installs what is missing through apt: scripts/setup.sh [build|oracle|demo|lint|sanitize]...  (default: build).
 # Where it may not install (neither root nor `sudo -n`), it says what it would run and fails if something needed is missing.
 set -euo pipefail
 
@@ -21,7 +21,6 @@ build     needed    zstd.h                   libzstd-dev
 build     needed    gtest/gtest.h            libgtest-dev
 build     optional  ccache                   ccache
 build     optional  mold                     mold
-bench     needed    benchmark/benchmark.h    libbenchmark-dev
 oracle    needed    python3-module:ensurepip python3-venv
 demo      optional  npm                      npm
 demo      optional  node                     nodejs

@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   hadal::cli::add_report(app);
   hadal::cli::add_verify(app);
   hadal::cli::add_watch(app);
+  hadal::cli::add_bench(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

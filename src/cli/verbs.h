@@ -18,5 +18,6 @@ void add_chat(CLI::App& app);
 void add_report(CLI::App& app);
 void add_verify(CLI::App& app);
 void add_watch(CLI::App& app);
+void add_bench(CLI::App& app);
 
 }  // namespace hadal::cli

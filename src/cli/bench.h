@@ -1,0 +1,24 @@
+// The sub-commands of `hadal bench`, a file each (bench_NAME.cpp), and the options that all have.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace hadal::cli {
+
+struct BenchOptions {
+  int threads = 0;  // 0: all CPUs
+  bool json = false;
+  bool quick = false;  // tiny sizes, one run of each: does it run at all
+};
+
+// Adds --threads, --json and --quick.
+void add_bench_options(CLI::App& verb, BenchOptions& options);
+
+void add_bench_gemm(CLI::App& bench);
+void add_bench_grouped(CLI::App& bench);
+void add_bench_attention(CLI::App& bench);
+void add_bench_memory(CLI::App& bench);
+
+}  // namespace hadal::cli

@@ -1,0 +1,159 @@
+// hadal bench attention: forward and backward of expanded MLA, as shares of the best dense square. Only useful work
+// counts: pairs that the causal mask lets through, and no recomputed score.
+#include <CLI/CLI.hpp>
+
+#include <cmath>
+#include <memory>
+
+#include "base/error.h"
+#include "cli/bench_table.h"
+#include "cli/runtime.h"
+
+namespace hadal::cli {
+
+namespace {
+
+struct Arguments {
+  BenchOptions common;
+  std::string dtype = "bf16";
+  std::vector<std::int64_t> lengths = {1024, 4096};
+  std::int64_t tokens = 4096;
+};
+
+struct Heads {
+  std::int64_t heads, d1, d2, dv;
+};
+
+// Whole sequences of one length, keys and values side by side in one row as nn/mla.cpp makes them.
+class Problem {
+ public:
+  Problem(const Heads& h, std::int64_t length, std::int64_t sequences, DType act)
+      : h_(h),
+        act_(act),
+        rows_(length * sequences),
+        q_(random_tensor({rows_, h.heads * (h.d1 + h.d2)}, act)),
+        kv_(random_tensor({rows_, h.heads * (h.d1 + h.dv)}, act)),
+        k_pe_(random_tensor({rows_, h.d2}, act)),
+        d_out_(random_tensor({rows_, h.heads * h.dv}, act)),
+        out_(Tensor::empty(d_out_.shape(), act)),
+        lse_(Tensor::empty({rows_, h.heads}, DType::f32)),
+        dq_(Tensor::empty(q_.shape(), act)),
+        dkv_(Tensor::empty(kv_.shape(), act)),
+        dk_pe_(Tensor::empty(k_pe_.shape(), act)) {
+    for (std::int64_t r = 0; r < rows_; r += kernels::kKeyTile) {
+      const std::int64_t width = kv_.size(1);
+      tiles_.push_back({at(kv_, r * width), at(k_pe_, r * h.d2), at(kv_, r * width + h.d1)});
+    }
+    for (std::int64_t s = 0; s <= sequences; ++s) starts_.push_back(s * length);
+    for (std::int64_t s = 0; s < sequences; ++s) {
+      sequences_.push_back({s * length, (s + 1) * length, 0, tiles_.data() + s * length / kernels::kKeyTile});
+    }
+  }
+
+  kernels::Attention forward() const {
+    kernels::Attention p;
+    set_shape(p);
+    p.q = q_.raw();
+    p.out = out_.raw();
+    p.lse = lse_.data<float>();
+    p.sequences = sequences_.data();
+    p.sequence_count = static_cast<std::int64_t>(sequences_.size());
+    return p;
+  }
+
+  kernels::AttentionBackward backward() const {
+    kernels::AttentionBackward p;
+    set_shape(p);
+    p.rows = rows_;
+    p.q = q_.raw();
+    p.k1 = kv_.raw();
+    p.k2 = k_pe_.raw();
+    p.v = at(kv_, h_.d1);
+    p.out = out_.raw();
+    p.lse = lse_.data<float>();
+    p.d_out = d_out_.raw();
+    p.dq = dq_.raw();
+    p.dk1 = dkv_.raw();
+    p.dk2 = dk_pe_.raw();
+    p.dv_out = at(dkv_, h_.d1);
+    p.sequence_starts = starts_.data();
+    p.sequence_count = static_cast<std::int64_t>(sequences_.size());
+    return p;
+  }
+
+ private:
+  static std::byte* at(const Tensor& t, std::int64_t element) {
+    return static_cast<std::byte*>(t.raw()) + element * static_cast<std::int64_t>(size_of(t.dtype()));
+  }
+  template <class P>
+  void set_shape(P& p) const {
+    p.heads = p.kv_heads = h_.heads;
+    p.d1 = h_.d1;
+    p.d2 = h_.d2;
+    p.dv = h_.dv;
+    p.k1_row = p.v_row = kv_.size(1);
+    p.k1_head = p.v_head = h_.d1 + h_.dv;
+    p.k2_row = h_.d2;
+    p.scale = 1 / std::sqrt(static_cast<float>(h_.d1 + h_.d2));
+    p.act = act_;
+  }
+  Heads h_;
+  DType act_;
+  std::int64_t rows_;
+  Tensor q_, kv_, k_pe_, d_out_, out_, lse_, dq_, dkv_, dk_pe_;
+  std::vector<kernels::KeyTile> tiles_;
+  std::vector<std::int64_t> starts_;
+  std::vector<kernels::AttentionSequence> sequences_;
+};
+
+void run(Arguments a) {
+  std::vector<Heads> shapes = {{8, 64, 32, 64}, {16, 128, 64, 128}};
+  if (a.common.quick) {
+    shapes = {{4, 16, 8, 16}};
+    a.lengths = {128};
+    a.tokens = 256;
+  }
+  const DType act = dtype_from_name(a.dtype);
+  const Runtime runtime(a.common.threads);
+  const kernels::Context& cx = runtime.context();
+  BenchTable table("attention", "FLOP/s", cx);
+  const std::string peak = fmt::format("{} peak", a.dtype);
+  table.limit(peak, gemm_peak(measure_squares(cx, a.common, act)));
+  for (const Heads& h : shapes) {
+    for (const std::int64_t length : a.lengths) {
+      const std::int64_t sequences = std::max<std::int64_t>(1, a.tokens / length);
+      const Problem problem(h, length, sequences, act);
+      const auto pairs = static_cast<double>(sequences * (length * (length + 1) / 2) * h.heads);
+      const double flops = 2 * pairs * static_cast<double>(h.d1 + h.d2 + h.dv);
+      const std::string shape =
+          fmt::format("{} x {} tokens, {} heads {}+{}/{}", sequences, length, h.heads, h.d1, h.d2, h.dv);
+      const kernels::Attention forward = problem.forward();
+      const kernels::AttentionBackward backward = problem.backward();
+      table.row({"forward", shape, a.dtype, peak, flops, time_calls(a.common, [&] { kernels::run(cx, forward); })});
+      table.row(
+          {"backward", shape, a.dtype, peak, 2 * flops, time_calls(a.common, [&] { kernels::run(cx, backward); })});
+    }
+  }
+  table.print(a.common.json);
+}
+
+}  // namespace
+
+void add_bench_attention(CLI::App& bench) {
+  auto a = std::make_shared<Arguments>();
+  CLI::App* verb = bench.add_subcommand(
+      "attention", "MLA forward and backward, useful causal FLOPs: share of the best dense square");
+  add_bench_options(*verb, a->common);
+  verb->add_option("--dtype", a->dtype, "f32 or bf16")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
+  verb->add_option("--lengths", a->lengths, "tokens of a sequence, multiples of 64")
+      ->check(CLI::Range(64, 1 << 20))
+      ->check(CLI::Validator(
+          [](const std::string& v) { return std::stoll(v) % 64 == 0 ? "" : v + " is not a multiple of 64"; }, ""))
+      ->capture_default_str();
+  verb->add_option("--tokens", a->tokens, "rows of the batch: as many sequences as fit, one at least")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  verb->callback([a] { run(*a); });
+}
+
+}  // namespace hadal::cli

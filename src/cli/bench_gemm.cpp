@@ -1,0 +1,140 @@
+// hadal bench gemm: dense matmuls, squares and the shapes of models, as shares of the best square.
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <set>
+#include <tuple>
+
+#include "base/error.h"
+#include "cli/bench_table.h"
+#include "cli/runtime.h"
+#include "model/build.h"
+
+namespace hadal::cli {
+
+namespace {
+
+struct Arguments {
+  BenchOptions common;
+  std::vector<std::string> presets = {"bench-100m", "demo"};
+  std::int64_t tokens = 4096;
+};
+
+struct Layer {
+  std::string name;
+  std::int64_t out = 0, in = 0;
+};
+
+// The dense weights of a model, one for each shape; the head is the last.
+std::vector<Layer> layers_of(const model::Config& c) {
+  std::vector<Layer> all;
+  std::set<std::pair<std::int64_t, std::int64_t>> seen;
+  for (const model::ParameterShape& p : model::layout(c)) {
+    if (p.parameter.kind != nn::ParameterKind::matrix || p.parameter.stacked || p.mtp) continue;
+    if (!seen.insert({p.shape[0], p.shape[1]}).second) continue;
+    std::string name = p.parameter.name.substr(p.parameter.name.find('.', std::string("model.layers.").size()) + 1);
+    name.resize(name.rfind('.'));
+    all.push_back({name.substr(name.rfind('.') + 1), p.shape[0], p.shape[1]});
+  }
+  all.push_back({"lm_head", c.vocab_size, c.hidden_size});
+  return all;
+}
+
+// y = x wᵀ, dx = dy w, dw += dyᵀ x: what ops/linear.cpp runs.
+std::vector<BenchRow> linear_rows(const kernels::Context& cx, const Arguments& a, const std::string& preset,
+                                  const Layer& layer, DType dtype) {
+  const std::int64_t t = a.tokens, out = layer.out, in = layer.in;
+  const Tensor x = random_tensor({t, in}, dtype), w = random_tensor({out, in}, dtype),
+               dy = random_tensor({t, out}, dtype);
+  const Tensor y = Tensor::empty({t, out}, dtype), dx = Tensor::empty({t, in}, dtype),
+               dw = Tensor::zeros({out, in}, DType::f32);
+  const kernels::Matmul forward{.m = t,
+                                .n = out,
+                                .k = in,
+                                .a = x.raw(),
+                                .lda = in,
+                                .b = w.raw(),
+                                .ldb = in,
+                                .c = y.raw(),
+                                .ldc = out,
+                                .ab = dtype,
+                                .c_dtype = dtype};
+  const kernels::Matmul input{.m = t,
+                              .n = in,
+                              .k = out,
+                              .a = dy.raw(),
+                              .lda = out,
+                              .b = w.raw(),
+                              .ldb = in,
+                              .b_transposed = false,
+                              .c = dx.raw(),
+                              .ldc = in,
+                              .ab = dtype,
+                              .c_dtype = dtype};
+  const kernels::Matmul weight{.m = out,
+                               .n = in,
+                               .k = t,
+                               .a = dy.raw(),
+                               .lda = out,
+                               .a_transposed = true,
+                               .b = x.raw(),
+                               .ldb = in,
+                               .b_transposed = false,
+                               .c = dw.raw(),
+                               .ldc = in,
+                               .ab = dtype,
+                               .accumulate = true,
+                               .chunk = kernels::kWeightGradChunk};
+  std::vector<BenchRow> rows;
+  for (const auto& [what, p] : {std::pair{"y", forward}, {"dx", input}, {"dw", weight}}) {
+    rows.push_back({fmt::format("{} {} {}", preset, layer.name, what), fmt::format("{} x {} x {}", p.m, p.n, p.k),
+                    std::string(name_of(dtype)), fmt::format("{} peak", name_of(dtype)),
+                    2.0 * static_cast<double>(t) * static_cast<double>(out) * static_cast<double>(in),
+                    time_calls(
+                        a.common, [&cx, &p = p] { kernels::run(cx, p); }, 0.1)});
+  }
+  return rows;
+}
+
+void run(Arguments a) {
+  if (a.common.quick) {
+    a.presets = {"tiny"};
+    a.tokens = 48;
+  }
+  const Runtime runtime(a.common.threads);
+  const kernels::Context& cx = runtime.context();
+  BenchTable table("gemm", "FLOP/s", cx);
+  for (const DType dtype : {DType::bf16, DType::f32}) {
+    const std::vector<Square> squares = measure_squares(cx, a.common, dtype);
+    const std::string peak = fmt::format("{} peak", name_of(dtype));
+    table.limit(peak, gemm_peak(squares));
+    for (const Square& s : squares) {
+      table.row({"square", fmt::format("{0} x {0} x {0}", s.n), std::string(name_of(dtype)), peak,
+                 s.rate() * s.time.best, s.time});
+    }
+    for (const std::string& preset : a.presets) {
+      std::vector<BenchRow> all;
+      for (const Layer& layer : layers_of(model::preset(preset))) {
+        for (BenchRow& row : linear_rows(cx, a, preset, layer, dtype)) all.push_back(std::move(row));
+      }
+      for (const BenchRow& row : all) table.row(row);
+      table.total(fmt::format("{} {}, all", preset, name_of(dtype)), peak, all);
+    }
+  }
+  table.print(a.common.json);
+}
+
+}  // namespace
+
+void add_bench_gemm(CLI::App& bench) {
+  auto a = std::make_shared<Arguments>();
+  CLI::App* verb =
+      bench.add_subcommand("gemm", "dense matmuls, squares and the shapes of models: share of the best square");
+  add_bench_options(*verb, a->common);
+  verb->add_option("--preset", a->presets, "models whose shapes are run (" + model::preset_names() + ")")
+      ->capture_default_str();
+  verb->add_option("--tokens", a->tokens, "rows of the batch")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  verb->callback([a] { run(*a); });
+}
+
+}  // namespace hadal::cli

@@ -1,0 +1,24 @@
+// hadal bench NAME: speed as fractions of this machine's own limits, measured in the same run.
+#include <CLI/CLI.hpp>
+
+#include "cli/bench.h"
+#include "cli/verbs.h"
+
+namespace hadal::cli {
+
+void add_bench_options(CLI::App& verb, BenchOptions& options) {
+  verb.add_option("--threads", options.threads, "0: all CPUs")->check(CLI::Range(0, 1024));
+  verb.add_flag("--json", options.json, "print one JSON object (docs/bench.md names its keys)");
+  verb.add_flag("--quick", options.quick, "tiny sizes, one run of each: whether it runs, not how fast");
+}
+
+void add_bench(CLI::App& app) {
+  CLI::App* verb = app.add_subcommand("bench", "speed, as fractions of this machine's limits");
+  verb->require_subcommand(1);
+  add_bench_gemm(*verb);
+  add_bench_grouped(*verb);
+  add_bench_attention(*verb);
+  add_bench_memory(*verb);
+}
+
+}  // namespace hadal::cli

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Every benchmark of kernels runs on tiny sizes and prints the JSON that docs/bench.md describes. Times decide nothing.
+set -euo pipefail
+hadal=${HADAL:?path of the program}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+# check NAME UNIT LIMITS ROWS WORD...: LIMITS and ROWS are how many there must be at least, each WORD is in a row's name.
+check() {
+  local name=$1
+  "$hadal" bench "$name" --quick --json --threads 2 >"$name.json"
+  python3 - "$@" <<'P'
+import json, math, sys
+name, unit, limits, rows, *words = sys.argv[1:]
+d = json.load(open(name + ".json"))
+assert list(d) == ["bench", "isa", "threads", "unit", "limits", "notes", "rows", "totals"], list(d)
+assert (d["bench"], d["threads"], d["unit"]) == (name, 2, unit), d
+assert len(d["limits"]) == int(limits) and all(v > 0 for v in d["limits"].values()), d["limits"]
+assert len(d["rows"]) >= int(rows), len(d["rows"])
+for r in d["rows"]:
+    assert list(r) == ["name", "shape", "dtype", "limit", "share", "rate", "seconds", "seconds_median"], list(r)
+    assert r["seconds_median"] >= r["seconds"] > 0, r
+for r in d["rows"] + d["totals"]:
+    assert math.isclose(r["share"] * d["limits"][r["limit"]], r["rate"], rel_tol=1e-9), r
+for word in words:
+    assert any(word in r["name"].split() for r in d["rows"]), word
+print(f"ok: {name}: {len(d['rows'])} rows")
+P
+  "$hadal" bench "$name" --quick >"$name.txt"
+  grep -q "share  of" "$name.txt" || { echo "no table of $name"; exit 1; }
+}
+check gemm FLOP/s 2 50 square q_a_proj lm_head y dx dw
+check grouped FLOP/s 2 18 w1 w2 w3 y dx dw
+check attention FLOP/s 1 2 forward backward
+check memory B/s 2 6 rms_norm swiglu adamw
