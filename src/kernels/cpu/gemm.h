@@ -11,6 +11,7 @@
 namespace hadal::kernels::HADAL_ISA_NS {
 
 constexpr i64 kRowBlock = 96;     // rows of A that one task packs: with a panel of B they stay in L2
+constexpr i64 kFewRows = 16;      // up to here a panel of B is packed and used at once, and B read a single time
 constexpr i64 kPanelsAtOnce = 8;  // panels whose sums exist at one time: they stay in L2, too
 constexpr i64 kLinesAtOnce = 64;  // words along k that one task packs
 

@@ -1,5 +1,5 @@
 // Grouped matmul of the experts, ragged: the operands of all groups are packed in one region, then tasks over (group,
-// block of rows) in another.
+// block of rows) in another. Few rows a group (decode): tasks over (group, panel), each packed and used at once.
 #include <vector>
 
 #include "kernels/cpu/gemm.h"
@@ -27,11 +27,37 @@ std::vector<Block> row_blocks(const i32* offsets, i64 groups, i64 size) {
 }
 
 template <class T>
-void grouped_rows(const Context& cx, const GroupedMatmul& p) {
-  const auto operand = [&](i64 g) {
-    return PanelOperand<T>{static_cast<const T*>(p.b) + g * p.n * p.k, p.n, p.k, p.b_transposed ? p.k : p.n,
-                           p.b_transposed};
-  };
+PanelOperand<T> weights_of(const GroupedMatmul& p, i64 g) {
+  return {static_cast<const T*>(p.b) + g * p.n * p.k, p.n, p.k, p.b_transposed ? p.k : p.n, p.b_transposed};
+}
+
+template <class T>
+void few_rows(const Context& cx, const GroupedMatmul& p) {
+  const RowOperand<T> a{static_cast<const T*>(p.a), p.k, p.lda};
+  const i64 rows = p.offsets[p.groups], panels = weights_of<T>(p, 0).panels();
+  float* packed = shared_words(cx, 0, a.block_words(rows));
+  a.pack(0, rows, packed);
+  std::vector<Block> used;
+  for (i64 g = 0; g < p.groups; ++g) {
+    if (p.offsets[g + 1] > p.offsets[g]) used.push_back({g, p.offsets[g], p.offsets[g + 1] - p.offsets[g]});
+  }
+  const Output out{p.c, p.ldc, p.c_dtype, nullptr, false};
+  cx.pool().run(static_cast<i64>(used.size()) * panels, [&](i64 task, int worker) {
+    const Block& group = used[static_cast<std::size_t>(task / panels)];
+    const PanelOperand<T> b = weights_of<T>(p, group.group);
+    const i64 panel = task % panels;
+    const TaskScratch s(cx, worker, kFewRows, b.panel_words());
+    b.pack_panel(panel, s.packed);
+    const Left left{packed + a.block_words(group.row), padded(words<T>(p.k)), 1};
+    product_of_panels<T>(left, group.rows, p.k, dot_chunk(p.k),
+                         {s.packed - panel * b.panel_words(), p.n, b.panel_words(), panel, panel + 1}, s.tiles, out,
+                         group.row);
+  });
+}
+
+template <class T>
+void many_rows(const Context& cx, const GroupedMatmul& p) {
+  const auto operand = [&](i64 g) { return weights_of<T>(p, g); };
   const i64 tasks = operand(0).tasks(), panels = operand(0).panels(), group_words = operand(0).all_words();
   float* packed = shared_words(cx, 0, p.groups * group_words);
   cx.pool().run(p.groups * tasks, [&](i64 task, int) {
@@ -115,10 +141,14 @@ class GroupedGradient {
 }  // namespace
 
 void grouped_matmul(const Context& cx, const GroupedMatmul& p) {
+  i64 most = 0;
+  for (i64 g = 0; g < p.groups; ++g) most = std::max<i64>(most, p.offsets[g + 1] - p.offsets[g]);
+  if (most == 0) return;
+  const bool few = most <= kFewRows;
   if (p.ab == DType::bf16) {
-    grouped_rows<bf16>(cx, p);
+    few ? few_rows<bf16>(cx, p) : many_rows<bf16>(cx, p);
   } else {
-    grouped_rows<float>(cx, p);
+    few ? few_rows<float>(cx, p) : many_rows<float>(cx, p);
   }
 }
 

@@ -6,8 +6,6 @@ namespace hadal::kernels::HADAL_ISA_NS {
 
 namespace {
 
-constexpr i64 kFewRows = 16;
-
 template <class T>
 struct Dense {
   const Context& cx;
