@@ -19,6 +19,8 @@ void add_bench(CLI::App& app) {
   add_bench_grouped(*verb);
   add_bench_attention(*verb);
   add_bench_memory(*verb);
+  add_bench_train(*verb);
+  add_bench_decode(*verb);
 }
 
 }  // namespace hadal::cli

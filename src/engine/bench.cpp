@@ -30,7 +30,7 @@ double weight_bytes(const model::CausalLm& model) {
 
 }  // namespace
 
-DecodeResult bench_decode(const kernels::Context& cx, const model::CausalLm& model, const DecodeBench& s) {
+DecodeResult bench_decode(kernels::Context& cx, const model::CausalLm& model, const DecodeBench& s) {
   const std::int64_t positions = s.context + s.tokens + 1;
   KvCache cache(model, s.form, positions);
   Sequence sequence;
@@ -46,16 +46,24 @@ DecodeResult bench_decode(const kernels::Context& cx, const model::CausalLm& mod
   const StepItem first{&sequence, prompt};
   step(cx, model, cache, {&first, 1});
   std::vector<double> seconds;
+  DecodeResult result;
   for (std::int64_t i = 0; i < s.tokens; ++i) {
+    const bool last = i + 1 == s.tokens;
+    if (last) cx.set_profile(&result.profile);
     const std::vector<std::int32_t> token = draw(1);
     const StepItem item{&sequence, token};
     const Clock::time_point start = Clock::now();
     model.logits(cx, step(cx, model, cache, {&item, 1}).hidden_TD);
     seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   }
+  cx.set_profile(nullptr);
+  result.profiled_seconds = seconds.back();
   std::sort(seconds.begin(), seconds.end());
   const double middle = static_cast<double>(s.context) + static_cast<double>(s.tokens) / 2;
-  return {seconds[seconds.size() / 2], weight_bytes(model), middle * static_cast<double>(cache.bytes_per_token())};
+  result.seconds = seconds[seconds.size() / 2];
+  result.weight_bytes = weight_bytes(model);
+  result.cache_bytes = middle * static_cast<double>(cache.bytes_per_token());
+  return result;
 }
 
 }  // namespace hadal::engine

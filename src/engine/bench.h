@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/cache.h"
+#include "kernels/profile.h"
 
 namespace hadal::engine {
 
@@ -11,12 +12,14 @@ struct DecodeBench {
 };
 
 struct DecodeResult {
-  double seconds = 0;        // of the median token: trunk and logits
-  double weight_bytes = 0;   // read for a token: every dense weight, the chosen experts, the head
-  double cache_bytes = 0;    // read for a token at the middle of the run
+  double seconds = 0;           // of the median token: trunk and logits
+  double weight_bytes = 0;      // read for a token: every dense weight, the chosen experts, the head
+  double cache_bytes = 0;       // read for a token at the middle of the run
+  double profiled_seconds = 0;  // of the one token that was profiled
+  kernels::Profile profile;
   double bytes() const { return weight_bytes + cache_bytes; }
 };
 
-DecodeResult bench_decode(const kernels::Context& cx, const model::CausalLm& model, const DecodeBench& settings);
+DecodeResult bench_decode(kernels::Context& cx, const model::CausalLm& model, const DecodeBench& settings);
 
 }  // namespace hadal::engine

@@ -34,3 +34,17 @@ check gemm FLOP/s 2 50 square q_a_proj lm_head y dx dw
 check grouped FLOP/s 2 18 w1 w2 w3 y dx dw
 check attention FLOP/s 1 2 forward backward
 check memory B/s 2 6 rms_norm swiglu adamw
+check decode B/s 1 2 latent expanded
+
+"$hadal" bench train --quick --json --threads 2 >train.json
+python3 - <<'P'
+import json, math
+d = json.load(open("train.json"))
+assert d["tokens_per_step"] == 32 and len(d["losses"]) == 3 and all(0 < l < 20 for l in d["losses"]), d
+assert math.isclose(d["share_of_peak"] * d["gemm_peak_flops"], d["tokens_per_s"] * d["flops_per_token"], rel_tol=1e-9), d
+assert math.isclose(sum(o["share_of_time"] for o in d["ops"].values()), 1, rel_tol=1e-9), d["ops"]
+assert d["ops"]["attention_backward"]["calls"] > 0 and d["ops"]["grouped matmul, weight gradient"]["calls"] > 0, d["ops"]
+print("ok: train")
+P
+"$hadal" bench train --quick >train.txt
+grep -q "share of the matmul peak" train.txt

@@ -2,7 +2,7 @@
 // block of rows) in another. Few rows a group (decode): tasks over (group, panel), each packed and used at once.
 #include <vector>
 
-#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/thin.h"
 
 namespace hadal::kernels::HADAL_ISA_NS {
 
@@ -47,8 +47,12 @@ void few_rows(const Context& cx, const GroupedMatmul& p) {
     const PanelOperand<T> b = weights_of<T>(p, group.group);
     const i64 panel = task % panels;
     const TaskScratch s(cx, worker, kFewRows, b.panel_words());
-    b.pack_panel(panel, s.packed);
     const Left left{packed + a.block_words(group.row), padded(words<T>(p.k)), 1};
+    if (b.along && group.rows <= kThinRows) {
+      thin_panel<T>(left, group.rows, b, panel, dot_chunk(p.k), s.tiles, out, group.row);
+      return;
+    }
+    b.pack_panel(panel, s.packed);
     product_of_panels<T>(left, group.rows, p.k, dot_chunk(p.k),
                          {s.packed - panel * b.panel_words(), p.n, b.panel_words(), panel, panel + 1}, s.tiles, out,
                          group.row);

@@ -1,6 +1,6 @@
 // Dense matmul. Many rows: pack B once for all (and A where it lies across k), then tasks over blocks of rows. Few rows
 // (decode): tasks over panels of B, each packed and used at once, so that the weights are read a single time.
-#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/thin.h"
 
 namespace hadal::kernels::HADAL_ISA_NS {
 
@@ -41,6 +41,10 @@ struct Dense {
     const Left left = pack_few();
     cx.pool().run(b.panels(), [&](i64 panel, int worker) {
       const TaskScratch s(cx, worker, p.m, b.panel_words());
+      if (b.along && p.m <= kThinRows && left.word == 1) {
+        thin_panel<T>(left, p.m, b, panel, chunk, s.tiles, out, 0);
+        return;
+      }
       b.pack_panel(panel, s.packed);
       const Panels one{s.packed - panel * b.panel_words(), p.n, b.panel_words(), panel, panel + 1};
       product_of_panels<T>(left, p.m, p.k, chunk, one, s.tiles, out, 0);
