@@ -62,6 +62,9 @@ struct PanelOperand {
         },
         to);
   }
+  void pack(float* to) const {
+    for (i64 task = 0; task < tasks(); ++task) pack_task(task, to);
+  }
 };
 
 // Rows of A, (m, k) rows of ld.

@@ -1,29 +1,24 @@
-// Grouped matmul of the experts, ragged: the operands of all groups are packed in one region, then tasks over (group,
-// block of rows) in another. Few rows a group (decode): tasks over (group, panel), each packed and used at once.
-#include <vector>
-
+// Grouped matmul of the experts, ragged. A task is a piece of a group: it packs the group's operands into its own
+// scratch and uses them while they are in its cache. Few rows a group (decode): tasks over (group, panel), each panel
+// used at once.
 #include "kernels/cpu/thin.h"
 
 namespace hadal::kernels::HADAL_ISA_NS {
 
 namespace {
 
-struct Block {
-  i64 group, row, rows;
+// `rows` rows of a group from `row` on; or, of its weight gradient, the panels [begin, end) of dy.
+struct Piece {
+  i64 group, row, rows, begin = 0, end = 0;
+  i64 work() const { return rows * std::max<i64>(1, end - begin); }
 };
 
-// Blocks of at most `size` rows, none across groups; larger ones first, so that the last tasks are short.
-std::vector<Block> row_blocks(const i32* offsets, i64 groups, i64 size) {
-  std::vector<Block> blocks;
-  for (i64 g = 0; g < groups; ++g) {
-    const i64 rows = offsets[g + 1] - offsets[g], parts = blocks_of(rows, size);
-    for (i64 i = 0; i < parts; ++i) {
-      const i64 begin = rows * i / parts, end = rows * (i + 1) / parts;
-      blocks.push_back({g, offsets[g] + begin, end - begin});
-    }
-  }
-  std::stable_sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) { return a.rows > b.rows; });
-  return blocks;
+// About eight pieces a thread, the longest first, so that the last ones are short.
+i64 rows_of_piece(const Context& cx, i64 rows) {
+  return std::max<i64>(4 * kRowBlock, blocks_of(rows, 8 * cx.pool().size()));
+}
+void longest_first(std::vector<Piece>& pieces) {
+  std::stable_sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.work() > b.work(); });
 }
 
 template <class T>
@@ -37,13 +32,13 @@ void few_rows(const Context& cx, const GroupedMatmul& p) {
   const i64 rows = p.offsets[p.groups], panels = weights_of<T>(p, 0).panels();
   float* packed = shared_words(cx, 0, a.block_words(rows));
   a.pack(0, rows, packed);
-  std::vector<Block> used;
+  std::vector<Piece> used;
   for (i64 g = 0; g < p.groups; ++g) {
     if (p.offsets[g + 1] > p.offsets[g]) used.push_back({g, p.offsets[g], p.offsets[g + 1] - p.offsets[g]});
   }
   const Output out{p.c, p.ldc, p.c_dtype, nullptr, false};
   cx.pool().run(static_cast<i64>(used.size()) * panels, [&](i64 task, int worker) {
-    const Block& group = used[static_cast<std::size_t>(task / panels)];
+    const Piece& group = used[static_cast<std::size_t>(task / panels)];
     const PanelOperand<T> b = weights_of<T>(p, group.group);
     const i64 panel = task % panels;
     const TaskScratch s(cx, worker, kFewRows, b.panel_words());
@@ -61,86 +56,63 @@ void few_rows(const Context& cx, const GroupedMatmul& p) {
 
 template <class T>
 void many_rows(const Context& cx, const GroupedMatmul& p) {
-  const auto operand = [&](i64 g) { return weights_of<T>(p, g); };
-  const i64 tasks = operand(0).tasks(), panels = operand(0).panels(), group_words = operand(0).all_words();
-  float* packed = shared_words(cx, 0, p.groups * group_words);
-  cx.pool().run(p.groups * tasks, [&](i64 task, int) {
-    const i64 g = task / tasks;
-    if (p.offsets[g + 1] > p.offsets[g]) operand(g).pack_task(task % tasks, packed + g * group_words);
-  });
-  const std::vector<Block> blocks = row_blocks(p.offsets, p.groups, kRowBlock);
+  const i64 most = rows_of_piece(cx, p.offsets[p.groups]);
+  std::vector<Piece> pieces;
+  for (i64 g = 0; g < p.groups; ++g) {
+    const i64 rows = p.offsets[g + 1] - p.offsets[g], parts = blocks_of(rows, most);
+    for (i64 i = 0; i < parts; ++i) {
+      const i64 begin = rows * i / parts;
+      pieces.push_back({g, p.offsets[g] + begin, rows * (i + 1) / parts - begin});
+    }
+  }
+  longest_first(pieces);
   const RowOperand<T> a{static_cast<const T*>(p.a), p.k, p.lda};
   const Output out{p.c, p.ldc, p.c_dtype, nullptr, false};
-  cx.pool().run(static_cast<i64>(blocks.size()), [&](i64 task, int worker) {
-    const Block& block = blocks[static_cast<std::size_t>(task)];
-    const TaskScratch s(cx, worker, kRowBlock, a.block_words(block.rows));
-    const Left left = a.pack(block.row, block.rows, s.packed);
-    product_of_panels<T>(left, block.rows, p.k, dot_chunk(p.k),
-                         {packed + block.group * group_words, p.n, operand(0).panel_words(), 0, panels}, s.tiles, out,
-                         block.row);
+  cx.pool().run(static_cast<i64>(pieces.size()), [&](i64 task, int worker) {
+    const Piece& piece = pieces[static_cast<std::size_t>(task)];
+    const PanelOperand<T> b = weights_of<T>(p, piece.group);
+    const TaskScratch s(cx, worker, kRowBlock, b.all_words() + a.block_words(kRowBlock));
+    b.pack(s.packed);
+    const i64 blocks = blocks_of(piece.rows, kRowBlock);
+    for (i64 i = 0; i < blocks; ++i) {
+      const i64 begin = piece.rows * i / blocks, rows = piece.rows * (i + 1) / blocks - begin;
+      const Left left = a.pack(piece.row + begin, rows, s.packed + b.all_words());
+      product_of_panels<T>(left, rows, p.k, dot_chunk(p.k), {s.packed, p.n, b.panel_words(), 0, b.panels()}, s.tiles,
+                           out, piece.row + begin);
+    }
   });
 }
 
-// dw_g = dy_gᵀ x_g. Both operands lie across the sum; where a group's packed operand begins depends on the rows of the
-// groups before it.
+// dw_g = dy_gᵀ x_g: a piece is some panels of dy's columns, hence some rows of dw.
 template <class T>
-class GroupedGradient {
- public:
-  GroupedGradient(const Context& cx, const GroupedWeightGrad& p) : cx_(cx), p_(p) {
-    i64 tasks = 0, left = 0, right = 0;
-    for (i64 g = 0; g < p.groups; ++g) {
-      places_.push_back({tasks, left, right});
-      tasks += left_of(g).tasks();
-      left += left_of(g).all_words();
-      right += right_of(g).all_words();
+void weight_gradient(const Context& cx, const GroupedWeightGrad& p) {
+  const i64 most = rows_of_piece(cx, p.offsets[p.groups]), panels = blocks_of(p.n, kPanel);
+  std::vector<Piece> pieces;
+  for (i64 g = 0; g < p.groups; ++g) {
+    const i64 rows = p.offsets[g + 1] - p.offsets[g], parts = std::clamp<i64>(blocks_of(rows, most), 1, panels);
+    if (rows == 0 && p.accumulate) continue;
+    for (i64 i = 0; i < parts; ++i) {
+      pieces.push_back({g, p.offsets[g], rows, panels * i / parts, panels * (i + 1) / parts});
     }
-    places_.push_back({tasks, left, right});
-    left_ = shared_words(cx, 0, left);
-    right_ = shared_words(cx, 1, right);
   }
-
-  void run() const {
-    cx_.pool().run(places_.back().task, [&](i64 task, int) {
-      i64 g = 0;
-      while (places_[static_cast<std::size_t>(g) + 1].task <= task) ++g;
-      const Place& at = places_[static_cast<std::size_t>(g)];
-      left_of(g).pack_task(task - at.task, left_ + at.left);
-      right_of(g).pack_task(task - at.task, right_ + at.right);
-    });
-    const i64 blocks = blocks_of(p_.n, kPanel);
-    cx_.pool().run(p_.groups * blocks, [&](i64 task, int worker) { block(task / blocks, task % blocks, worker); });
-  }
-
- private:
-  struct Place {
-    i64 task, left, right;
-  };
-
-  i64 rows(i64 g) const { return p_.offsets[g + 1] - p_.offsets[g]; }
-  PanelOperand<T> left_of(i64 g) const {
-    return {static_cast<const T*>(p_.dy) + p_.offsets[g] * p_.n, p_.n, rows(g), p_.n, false};
-  }
-  PanelOperand<T> right_of(i64 g) const {
-    return {static_cast<const T*>(p_.x) + p_.offsets[g] * p_.k, p_.k, rows(g), p_.k, false};
-  }
-
-  // Rows [i * kPanel, ...) of dw_g.
-  void block(i64 g, i64 i, int worker) const {
-    if (rows(g) == 0 && p_.accumulate) return;
-    const PanelOperand<T> a = left_of(g), b = right_of(g);
-    const Place& at = places_[static_cast<std::size_t>(g)];
-    const TaskScratch s(cx_, worker, kPanel, 0);
-    const Left left{left_ + at.left + i * a.panel_words(), 1, padded(a.columns(i))};
-    const Output out{p_.dw + g * p_.n * p_.k, p_.k, DType::f32, nullptr, p_.accumulate};
-    product_of_panels<T>(left, a.columns(i), rows(g), kWeightGradChunk,
-                         {right_ + at.right, p_.k, b.panel_words(), 0, b.panels()}, s.tiles, out, i * kPanel);
-  }
-
-  const Context& cx_;
-  const GroupedWeightGrad& p_;
-  std::vector<Place> places_;  // where each group's tasks and packed operands begin, and the ends
-  float *left_ = nullptr, *right_ = nullptr;
-};
+  longest_first(pieces);
+  cx.pool().run(static_cast<i64>(pieces.size()), [&](i64 task, int worker) {
+    const Piece& piece = pieces[static_cast<std::size_t>(task)];
+    const i64 first = piece.begin * kPanel, columns = std::min(p.n, piece.end * kPanel) - first;
+    const PanelOperand<T> a{static_cast<const T*>(p.dy) + piece.row * p.n + first, columns, piece.rows, p.n, false};
+    const PanelOperand<T> b{static_cast<const T*>(p.x) + piece.row * p.k, p.k, piece.rows, p.k, false};
+    const TaskScratch s(cx, worker, kPanel, a.all_words() + b.all_words());
+    a.pack(s.packed);
+    b.pack(s.packed + a.all_words());
+    const Output out{p.dw + piece.group * p.n * p.k, p.k, DType::f32, nullptr, p.accumulate};
+    for (i64 i = 0; i < a.panels(); ++i) {
+      const Left left{s.packed + i * a.panel_words(), 1, padded(a.columns(i))};
+      product_of_panels<T>(left, a.columns(i), piece.rows, kWeightGradChunk,
+                           {s.packed + a.all_words(), p.k, b.panel_words(), 0, b.panels()}, s.tiles, out,
+                           first + i * kPanel);
+    }
+  });
+}
 
 }  // namespace
 
@@ -158,9 +130,9 @@ void grouped_matmul(const Context& cx, const GroupedMatmul& p) {
 
 void grouped_weight_grad(const Context& cx, const GroupedWeightGrad& p) {
   if (p.ab == DType::bf16) {
-    GroupedGradient<bf16>(cx, p).run();
+    weight_gradient<bf16>(cx, p);
   } else {
-    GroupedGradient<float>(cx, p).run();
+    weight_gradient<float>(cx, p);
   }
 }
 
