@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -20,7 +21,8 @@ namespace hadal {
 namespace {
 
 [[noreturn]] void fail_errno(const char* what, const fs::path& path) {
-  fail("cannot {} {}: {}", what, path.string(), std::strerror(errno));
+  const int error = errno;
+  fail("cannot {} {}: {}", what, path.empty() ? "a file without a name" : path.string(), std::strerror(error));
 }
 
 int open_for_reading(const fs::path& path, struct stat& info) {
@@ -75,17 +77,21 @@ MappedFile::~MappedFile() {
 }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+  std::error_code none;
+  const fs::file_status there = fs::status(path_, none);
+  if (fs::is_directory(there)) fail("cannot write {}: it is a folder, not a file", path_.string());
+  direct_ = fs::exists(there) && !fs::is_regular_file(there);
   temporary_ = path_;
-  temporary_ += fmt::format(".{}.tmp", ::getpid());
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd_ < 0) fail_errno("create", temporary_);
+  if (!direct_) temporary_ += fmt::format(".{}.tmp", ::getpid());
+  if (path_.empty()) errno = ENOENT;
+  if (!path_.empty()) fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | (direct_ ? 0 : O_TRUNC) | O_CLOEXEC, 0644);
+  if (fd_ < 0) fail_errno("write", path_);
 }
 
 AtomicFile::~AtomicFile() {
-  if (fd_ >= 0) {
-    ::close(fd_);
-    ::unlink(temporary_.c_str());
-  }
+  if (fd_ < 0) return;
+  ::close(fd_);
+  if (!direct_) ::unlink(temporary_.c_str());
 }
 
 void AtomicFile::append(const void* data, std::size_t size) {
@@ -94,20 +100,24 @@ void AtomicFile::append(const void* data, std::size_t size) {
   while (size > 0) {
     const ssize_t n = ::write(fd_, p, size);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail_errno("write", temporary_);
+    if (n < 0) fail_errno("write", path_);
     p += n;
     size -= static_cast<std::size_t>(n);
   }
 }
 
 void AtomicFile::commit() {
+  if (direct_) {
+    const int fd = std::exchange(fd_, -1);
+    if (::close(fd) != 0) fail_errno("write", path_);
+    return;
+  }
   fault_point("fsync", temporary_);
-  if (::fsync(fd_) != 0) fail_errno("sync", temporary_);
-  const int fd = fd_;
-  fd_ = -1;
+  if (::fsync(fd_) != 0) fail_errno("sync", path_);
+  const int fd = std::exchange(fd_, -1);
   if (::close(fd) != 0) {
     ::unlink(temporary_.c_str());
-    fail_errno("close", temporary_);
+    fail_errno("close", path_);
   }
   fault_point("rename", path_);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {

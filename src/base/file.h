@@ -35,6 +35,7 @@ class MappedFile {
 
 // Writes a file so that a crash leaves the old file or the new one, never a mix: temporary sibling, fsync, rename,
 // fsync of the folder. `append` may be called any number of times before commit(); without commit() the temporary goes.
+// What is no regular file (a device, a pipe) is written to as it is. Throws Error naming `path` and the reason.
 class AtomicFile {
  public:
   explicit AtomicFile(fs::path path);
@@ -48,6 +49,7 @@ class AtomicFile {
  private:
   fs::path path_, temporary_;
   int fd_ = -1;
+  bool direct_ = false;  // no regular file: nothing to rename
 };
 
 void write_file_atomically(const fs::path& path, std::string_view content);

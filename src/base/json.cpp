@@ -5,11 +5,17 @@
 
 namespace hadal {
 
+std::string reason_of(const nlohmann::json::exception& e) {
+  const std::string what = e.what();
+  const auto end = what.starts_with("[json.exception.") ? what.find("] ") : std::string::npos;
+  return end == std::string::npos ? what : what.substr(end + 2);
+}
+
 json parse_json(std::string_view text, const std::string& what) {
   try {
     return json::parse(text);
   } catch (const json::parse_error& e) {
-    fail("{} is not valid JSON: {} (byte {})", what, e.what(), e.byte);
+    fail("{} is not valid JSON: {} (byte {})", what, reason_of(e), e.byte);
   }
 }
 

@@ -1,11 +1,11 @@
 // hadal bench train: the real training step as a share of the matmul peak of the same run, and where its time goes.
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <memory>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "cli/bench.h"
 #include "train/bench.h"
 

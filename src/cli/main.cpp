@@ -3,9 +3,13 @@
 
 #include <malloc.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 
+#include "base/error.h"
+#include "cli/failure.h"
 #include "cli/verbs.h"
 
 int main(int argc, char** argv) {
@@ -28,11 +32,11 @@ int main(int argc, char** argv) {
   hadal::cli::add_bench(app);
   try {
     app.parse(argc, argv);
+    if (std::fflush(stdout) != 0) hadal::fail("cannot write to standard output: {}", std::strerror(errno));
   } catch (const CLI::ParseError& e) {
-    return app.exit(e);
+    return hadal::cli::report_usage(app, e);
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "hadal: error: %s\n", e.what());
-    return 1;
+    return hadal::cli::report_failure(e);
   }
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "cli/failure.h"
 #include "cli/verbs.h"
 #include "io/convert.h"
 #include "model/load.h"
@@ -63,7 +64,7 @@ void add_convert(CLI::App& app) {
   verb->add_option("target", a->target, "new folder")->required();
   verb->add_option("--dtype", a->dtype, "of the weights; gates and their biases stay f32")
       ->check(CLI::IsMember({"f32", "bf16"}));
-  verb->add_option("--shard-gb", a->shard_gb, "largest file, in 10^9 bytes")->check(CLI::PositiveNumber);
+  verb->add_option("--shard-gb", a->shard_gb, "largest file, in 10^9 bytes")->check(positive());
   verb->callback([a] { run(*a); });
 }
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "cli/failure.h"
 #include "cli/verbs.h"
 #include "data/generate.h"
 #include "data/prepare.h"
@@ -81,7 +82,7 @@ void add_data(CLI::App& app) {
       "generate", "made-up text from word lists, as .jsonl: a stand-in where no real text is to be had");
   g->add_option("--kind", a->kind, "prose, code, json or numbers")->capture_default_str();
   g->add_option("--seed", a->seed, "same seed, same text");
-  g->add_option("--bytes", a->bytes, "about how much")->check(CLI::PositiveNumber);
+  g->add_option("--bytes", a->bytes, "about how much")->check(positive());
   g->add_option("--out", a->out, "file to write")->required();
   g->callback([a] { generate(a->kind, a->seed, a->bytes, a->out); });
   CLI::App* i = verb->add_subcommand("info", "what the shards of a folder hold");

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "cli/failure.h"
 #include "cli/verbs.h"
 #include "model/accounting.h"
 #include "model/names.h"
@@ -154,7 +155,7 @@ void add_inspect(CLI::App& app) {
                    "preset (" + model::preset_names() +
                        "), model folder or its config.json; a folder named like a preset: ./NAME")
       ->required();
-  verb->add_option("--sequence", a->sequence, "tokens of a row, for the FLOPs of training")->check(CLI::PositiveNumber);
+  verb->add_option("--sequence", a->sequence, "tokens of a row, for the FLOPs of training")->check(positive());
   verb->add_flag("--json", a->as_json, "print one JSON object");
   verb->callback([a] { run(a->what, a->sequence, a->as_json); });
 }

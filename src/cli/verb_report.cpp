@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "cli/failure.h"
 #include "cli/verbs.h"
 #include "model/accounting.h"
 #include "train/checkpoint.h"
@@ -30,6 +31,7 @@ void row(const std::string& what, const std::string& value, const std::string& n
 void run(const Arguments& a) {
   namespace fs = std::filesystem;
   const std::vector<std::int64_t> steps = train::list_checkpoints(a.run);
+  if (!fs::is_directory(a.run)) fail("{}: there is no such run folder", a.run);
   if (steps.empty()) fail("{}: no checkpoint in this run", a.run);
   const model::Config c = model::load_config(train::checkpoint_dir(a.run, steps.back()));
   const std::vector<train::StepMetrics> log = train::read_metrics(fs::path(a.run) / "metrics.jsonl");
@@ -48,12 +50,17 @@ void run(const Arguments& a) {
   const double compressed =
       a.text_bytes > 0 ? 8.0 * static_cast<double>(a.compressed_bytes) / static_cast<double>(a.text_bytes) : 0;
   fmt::print("\n");
-  row("held-out bits per byte, before training", fmt::format("{:.4f}", before));
-  row("held-out bits per byte, after", fmt::format("{:.4f}", last.heldout_bits_per_byte));
-  if (compressed > 0)
+  if (last.validated) {
+    row("held-out bits per byte, before training", fmt::format("{:.4f}", before));
+    row("held-out bits per byte, after", fmt::format("{:.4f}", last.heldout_bits_per_byte));
+  } else {
+    row("held-out bits per byte", "-", "no held-out text, or the run has not ended");
+  }
+  if (last.validated && compressed > 0)
     row("xz -9 on the same text", fmt::format("{:.4f}", compressed),
         last.heldout_bits_per_byte < compressed ? "the model needs less" : "the model needs more");
-  row("MaxVio over the held-out text (mean of layers)", fmt::format("{:.3f}", last.heldout_max_violation));
+  if (last.validated)
+    row("MaxVio over the held-out text (mean of layers)", fmt::format("{:.3f}", last.heldout_max_violation));
   row("MaxVio of the last batch", fmt::format("{:.3f}", violation));
   for (std::size_t k = 0; k < last.mtp_acceptance.size(); ++k)
     row(fmt::format("MTP module {}: guesses accepted", k + 1), fmt::format("{:.1f} %", 100 * last.mtp_acceptance[k]),
@@ -94,8 +101,9 @@ void add_report(CLI::App& app) {
   verb->add_option("--json", a->json_out, "write the figures to this file");
   verb->add_option("--source", a->source, "where the text is from, for the file");
   verb->add_option("--compressed-bytes", a->compressed_bytes,
-                   "size of the held-out text after a compressor, to compare with");
-  verb->add_option("--text-bytes", a->text_bytes, "size of the held-out text");
+                   "size of the held-out text after a compressor, to compare with")
+      ->check(positive());
+  verb->add_option("--text-bytes", a->text_bytes, "size of the held-out text")->check(positive());
   verb->callback([a] { run(*a); });
 }
 

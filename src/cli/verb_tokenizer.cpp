@@ -114,13 +114,19 @@ void encode(const CodeArguments& arguments) {
   });
 }
 
-std::vector<std::int32_t> ids_of(std::string_view line, const std::string& where) {
+std::int32_t known_id(const Tokenizer& tokenizer, std::int64_t id, const std::string& where) {
+  if (id < 0 || id >= tokenizer.vocab_size())
+    fail("{}{} is not an id: the tokenizer has {}", where, id, tokenizer.vocab_size());
+  return static_cast<std::int32_t>(id);
+}
+
+std::vector<std::int32_t> ids_of(const Tokenizer& tokenizer, std::string_view line, const std::string& where) {
   const json value = parse_json(line, where);
   std::vector<std::int32_t> ids;
   if (!value.is_array()) fail("{} must be an array of ids", where);
   for (const json& id : value) {
     if (!id.is_number_integer()) fail("{}: {} is not an id", where, id.dump());
-    ids.push_back(id.get<std::int32_t>());
+    ids.push_back(known_id(tokenizer, id.get<std::int64_t>(), where + ": "));
   }
   return ids;
 }
@@ -130,7 +136,7 @@ void decode(const CodeArguments& arguments) {
   const std::string input = read_input(arguments.input);
   if (arguments.as_json) {
     for_each_line(input, [&](std::string_view line, std::size_t number) {
-      const std::vector<std::int32_t> ids = ids_of(line, fmt::format("line {}", number));
+      const std::vector<std::int32_t> ids = ids_of(tokenizer, line, fmt::format("line {}", number));
       fmt::print("{}\n", json(tokenizer.decode(ids, arguments.special)).dump());
     });
     return;
@@ -141,8 +147,9 @@ void decode(const CodeArguments& arguments) {
     if (word.empty()) return;
     try {
       std::size_t used = 0;
-      ids.push_back(std::stoi(word, &used));
+      const std::int64_t id = std::stoll(word, &used);
       if (used != word.size()) throw std::invalid_argument(word);
+      ids.push_back(known_id(tokenizer, id, ""));
     } catch (const std::logic_error&) {
       fail("{} is not an id; expected numbers with white space between them", text::lossy_utf8(word));
     }

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/failure.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "train/checkpoint.h"
@@ -141,7 +142,7 @@ void add_watch(CLI::App& app) {
   verb->add_option("run", a->run, "folder of the run; it need not exist yet")->required();
   verb->add_flag("--once", a->once, "print one view and end");
   verb->add_option("--interval", a->interval, "seconds between looks (0.5 on a terminal, 5 elsewhere)")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   verb->callback([a] { run(*a); });
 }
 

@@ -110,7 +110,7 @@ void Loader::restore(const std::string& state) {
     }
     row_ = j.at("row").get<std::uint64_t>();
   } catch (const json::exception& e) {
-    fail("the checkpoint's data position is damaged: {}", e.what());
+    fail("the checkpoint's data position is damaged: {}", reason_of(e));
   }
 }
 

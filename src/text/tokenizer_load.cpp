@@ -31,7 +31,7 @@ Json parse_file(const fs::path& path) {
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& e) {
-    fail("{} is not valid JSON: {} (byte {})", path.string(), e.what(), e.byte);
+    fail("{} is not valid JSON: {} (byte {})", path.string(), reason_of(e), e.byte);
   }
 }
 

@@ -142,7 +142,7 @@ TrainerState read_state(const fs::path& dir) {
         fail("{}: the file is damaged (its checksum differs from trainer/state.json)", (dir / name).string());
     }
   } catch (const json::exception& e) {
-    fail("{}: not a trainer state: {}", path.string(), e.what());
+    fail("{}: not a trainer state: {}", path.string(), reason_of(e));
   }
   return s;
 }

@@ -90,7 +90,7 @@ void each_line(std::string_view text, const std::string& what, std::size_t first
     try {
       m = from_json(json::parse(line));
     } catch (const json::exception& e) {
-      fail("{}:{}: not a line of metrics: {}", what, number, e.what());
+      fail("{}:{}: not a line of metrics: {}", what, number, reason_of(e));
     }
     f(line, std::move(m));
     begin = end + 1;

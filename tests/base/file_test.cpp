@@ -110,14 +110,26 @@ TEST_F(FileTest, ErrorsNameThePathAndTheReason) {
   EXPECT_EQ(error_of([&] { MappedFile map(folder_); }),
             "cannot read " + folder_.string() + ": it is a folder, not a file");
   const std::string inside = error_of([&] { write_file_atomically(folder_ / "no" / "a.txt", "x"); });
-  EXPECT_TRUE(inside.starts_with("cannot create " + (folder_ / "no" / "a.txt").string())) << inside;
-  EXPECT_TRUE(inside.ends_with(": No such file or directory")) << inside;
+  EXPECT_EQ(inside, "cannot write " + (folder_ / "no" / "a.txt").string() + ": No such file or directory");
+  EXPECT_EQ(error_of([&] { write_file_atomically(folder_, "x"); }),
+            "cannot write " + folder_.string() + ": it is a folder, not a file");
+  EXPECT_EQ(error_of([&] { write_file_atomically("", "x"); }),
+            "cannot write a file without a name: No such file or directory");
   EXPECT_EQ(error_of([&] { fsync_folder(missing); }), "cannot open " + missing + ": No such file or directory");
 }
 
+TEST_F(FileTest, DevicesAndPipesAreWrittenToAsTheyAre) {
+  write_file_atomically("/dev/null", "x");
+  EXPECT_EQ(fs::status("/dev/null").type(), fs::file_type::character);
+  EXPECT_EQ(error_of([&] { write_file_atomically("/dev/full", "x"); }),
+            "cannot write /dev/full: No space left on device");
+  EXPECT_EQ(fs::status("/dev/full").type(), fs::file_type::character);
+}
+
 TEST_F(FileTest, FailedRenameLeavesNoTemporary) {
-  fs::create_directories(folder_ / "a" / "b");
-  const std::string said = error_of([&] { write_file_atomically(folder_ / "a", "x"); });
+  AtomicFile file(folder_ / "a");
+  fs::create_directories(folder_ / "a" / "b");  // somebody makes a folder of that name
+  const std::string said = error_of([&] { file.commit(); });
   EXPECT_TRUE(said.starts_with("cannot rename to " + (folder_ / "a").string() + ": ")) << said;
   EXPECT_EQ(names(), std::set<std::string>{"a"});
 }

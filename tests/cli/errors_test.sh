@@ -15,7 +15,7 @@ wrong() {
   "$@" >out.txt 2>err.txt || rc=$?
   sed -e '/^preparing/d' -e '/^training/d' -e '/parameters and/d' err.txt >only.txt
   lines=$(wc -l <only.txt)
-  if [ "$rc" = 0 ] || [ "$rc" -ge 128 ] || [ "$lines" != 1 ]; then
+  if [ "$rc" = 0 ] || [ "$rc" -ge 128 ] || [ "$lines" != 1 ] || ! grep -q '^hadal: error: ' only.txt; then
     echo "NO: $what: exit $rc, $lines lines:"; cat only.txt; bad=1; return
   fi
   while read -r word; do
@@ -27,6 +27,35 @@ wrong() {
 "$hadal" data generate --seed 3 --bytes 60000 --out text.jsonl >/dev/null
 "$hadal" tokenizer train --vocab-size 400 --out tok text.jsonl >/dev/null 2>&1
 "$hadal" data prepare --tokenizer tok --input text.jsonl --out shards >/dev/null 2>&1
+# The command line itself.
+wrong "no verb" "a verb is needed|pretrain" "$hadal"
+wrong "unknown verb" "unknown verb 'trian'|pretrain" "$hadal" trian
+wrong "verb within a verb" "hadal data: a verb is needed|prepare" "$hadal" data
+wrong "unknown flag" "hadal inspect|--bogus" "$hadal" inspect tiny --bogus
+wrong "missing argument" "hadal generate|model is required" "$hadal" generate
+wrong "missing value" "--seed" "$hadal" generate x --seed
+wrong "flag twice" "--max-tokens" "$hadal" generate x --max-tokens 1 --max-tokens 2
+wrong "no number" "--seed = x" "$hadal" generate x --seed x
+wrong "number too large for its type" "--vocab-size" "$hadal" tokenizer train --out t text.jsonl --vocab-size 99999999999999999999
+wrong "zero bytes" "--bytes: 0 must be a number above 0" "$hadal" data generate --bytes 0 --out y
+wrong "NaN" "--shard-gb: nan must be a number above 0" "$hadal" convert a b --shard-gb nan
+wrong "infinity" "--shard-gb: inf" "$hadal" convert a b --shard-gb inf
+wrong "not one of" "--dtype|fp8|f32,bf16" "$hadal" convert a b --dtype fp8
+wrong "line break in a name" 'no\nfile' "$hadal" tokenizer encode --model tok $'no\nfile'
+wrong "folder for a file" "cannot write shards: it is a folder" "$hadal" data generate --bytes 9 --out shards
+wrong "no folder for the output" "cannot write none/y: No such file" "$hadal" data generate --bytes 9 --out none/y
+wrong "empty name" "without a name" "$hadal" data generate --bytes 9 --out ''
+wrong "full disk" "cannot write /dev/full: No space left" "$hadal" data generate --bytes 9 --out /dev/full
+wrong "standard output is full" "standard output: No space left" bash -c "'$hadal' data info shards >/dev/full"
+wrong "unwritable folder" "/proc/none" "$hadal" data prepare --tokenizer tok --input text.jsonl --out /proc/none
+echo 3 99999 >ids.txt
+wrong "id beyond the vocabulary" "99999 is not an id|400" "$hadal" tokenizer decode --model tok ids.txt
+wrong "negative id" "line 1: -3 is not an id" "$hadal" tokenizer decode --json --model tok - <<<'[1, -3]'
+wrong "vocabulary smaller than the bytes" "vocab_size 10" "$hadal" tokenizer train --out t --vocab-size 10 text.jsonl
+wrong "report without a run" "nowhere: there is no such run folder" "$hadal" report nowhere
+wrong "report of another folder" "tok: no checkpoint" "$hadal" report tok
+wrong "negative size" "--text-bytes: -3" "$hadal" report tok --text-bytes -3
+
 recipe() { printf '[model]\npreset = "tiny"\n[data]\ntokenizer = "tok"\ntrain = ["shards"]\nsequence_length = 32\n[train]\ntokens = 640\nrows = 4\n%s\n' "$1" >"$2"; }
 recipe "" good.toml
 recipe 'row = 4' key.toml

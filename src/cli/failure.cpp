@@ -1,0 +1,88 @@
+#include "cli/failure.h"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <new>
+#include <string>
+#include <system_error>
+
+namespace hadal::cli {
+
+namespace {
+
+// Names of files and values may hold anything: a line stays a line.
+std::string one_line(const std::string& text) {
+  std::string line;
+  for (const char c : text) {
+    if (c == '\n') {
+      line += "\\n";
+    } else if (c == '\r') {
+      line += "\\r";
+    } else {
+      line += c;
+    }
+  }
+  return line;
+}
+
+void print(const std::string& text) { fmt::print(stderr, "hadal: error: {}\n", one_line(text)); }
+
+std::string names_of(const CLI::App& app) {
+  std::string names;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names += (names.empty() ? "" : ", ") + verb->get_name();
+  }
+  return names;
+}
+
+}  // namespace
+
+int report_usage(const CLI::App& app, const CLI::ParseError& error) {
+  const bool mistake = error.get_exit_code() != 0 && error.get_name() != "RuntimeError";
+  if (!mistake) return app.exit(error);
+  // The verb that was reached, and its words: "hadal data prepare".
+  const CLI::App* verb = &app;
+  std::string words = "hadal";
+  while (!verb->get_subcommands().empty()) {
+    verb = verb->get_subcommands().front();
+    words += " " + verb->get_name();
+  }
+  const bool needs_verb = !verb->get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (!needs_verb) {
+    print(fmt::format("{}: {} ({} --help tells more)", words, error.what(), words));
+    return 2;
+  }
+  const std::vector<std::string> rest = app.remaining(true);
+  const std::string what = rest.empty() ? "a verb is needed" : fmt::format("unknown verb '{}'", rest.front());
+  print(fmt::format("{}: {}: there are {}", words, what, names_of(*verb)));
+  return 2;
+}
+
+int report_failure(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+    print("out of memory: this needs more than the machine gives");
+  } else if (const auto* file = dynamic_cast<const std::filesystem::filesystem_error*>(&error)) {
+    print(fmt::format("{}: {}", file->path1().string(), file->code().message()));
+  } else {
+    print(error.what());
+  }
+  return 1;
+}
+
+CLI::Validator positive(double largest) {
+  return CLI::Validator(
+      [largest](std::string& text) -> std::string {
+        double value = 0;
+        if (CLI::detail::lexical_cast(text, value) && value > 0 && value <= largest) return "";
+        return fmt::format("{} must be a number above 0{}", text,
+                           std::isfinite(value) && value > largest ? fmt::format(", at most {}", largest) : "");
+      },
+      "POSITIVE");
+}
+
+}  // namespace hadal::cli

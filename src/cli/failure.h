@@ -1,0 +1,24 @@
+// How the program says what went wrong: one line on stderr, "hadal: error: ...", and a non-zero exit status.
+#pragma once
+
+#include <exception>
+
+namespace CLI {
+class App;
+class ParseError;
+class Validator;
+}  // namespace CLI
+
+namespace hadal::cli {
+
+// Of the command line itself. Help, versions and exit statuses of verbs pass as they are. Returns the exit status, 2
+// for a mistake.
+int report_usage(const CLI::App& app, const CLI::ParseError& error);
+
+// Of whatever a verb throws. Returns the exit status, 1.
+int report_failure(const std::exception& error);
+
+// For add_option(...)->check(): a number above 0, at most `largest`.
+CLI::Validator positive(double largest = 1e15);
+
+}  // namespace hadal::cli
