@@ -37,17 +37,22 @@ struct Dense {
     return a.pack(0, p.m, shared_words(cx, 0, a.block_words(p.m)));
   }
 
+  // Two stretches of B a thread: within one, the next panel is asked for while this one is used.
   void few_rows() const {
     const Left left = pack_few();
-    cx.pool().run(b.panels(), [&](i64 panel, int worker) {
-      const TaskScratch s(cx, worker, p.m, b.panel_words());
-      if (b.along && p.m <= kThinRows && left.word == 1) {
-        thin_panel<T>(left, p.m, b, panel, chunk, s.tiles, out, 0);
-        return;
+    const bool thin = b.along && p.m <= kThinRows && left.word == 1;
+    const i64 tasks = std::min<i64>(b.panels(), 2 * cx.pool().size());
+    cx.pool().run(tasks, [&](i64 task, int worker) {
+      const TaskScratch s(cx, worker, p.m, thin ? 0 : b.panel_words());
+      for (i64 panel = b.panels() * task / tasks; panel < b.panels() * (task + 1) / tasks; ++panel) {
+        if (thin) {
+          thin_panel<T>(left, p.m, b, panel, chunk, s.tiles, out, 0);
+          continue;
+        }
+        b.pack_panel(panel, s.packed);
+        const Panels one{s.packed - panel * b.panel_words(), p.n, b.panel_words(), panel, panel + 1};
+        product_of_panels<T>(left, p.m, p.k, chunk, one, s.tiles, out, 0);
       }
-      b.pack_panel(panel, s.packed);
-      const Panels one{s.packed - panel * b.panel_words(), p.n, b.panel_words(), panel, panel + 1};
-      product_of_panels<T>(left, p.m, p.k, chunk, one, s.tiles, out, 0);
     });
   }
 

@@ -11,9 +11,10 @@ constexpr i64 kThinRows = 8;
 // Columns [column, column + 16) of C for kRows rows of packed words (rows of `a.row`).
 template <class T, int kRows>
 void thin_columns(const Left& a, const PanelOperand<T>& b, i64 column, i64 chunk, float* tile) {
-  constexpr i64 kStep = kLanes * word_elements<T>;
   const i64 valid = std::min<i64>(kLanes, b.n - column);
   const T* rows = b.data + column * b.ld;
+  // In the order of addresses, which the hardware then sees coming, too.
+  const char* ahead = reinterpret_cast<const char*>(rows + 2 * kLanes * b.ld);
   F32x16 total[kRows];
   for (F32x16& t : total) t = zero();
   for (i64 begin = 0; begin < b.k; begin += chunk) {
@@ -24,7 +25,8 @@ void thin_columns(const Left& a, const PanelOperand<T>& b, i64 column, i64 chunk
       F32x16 block[16];
       for (i64 i = 0; i < kLanes; ++i) {
         const T* row = rows + i * b.ld;
-        _mm_prefetch(reinterpret_cast<const char*>(row + kLanes * b.ld + w / kLanes * kStep), _MM_HINT_T0);
+        _mm_prefetch(ahead, _MM_HINT_T1);
+        ahead += 64;
         block[i] = i < valid ? load_words<T>(Row<T>{row, b.k}, w) : zero();
       }
       transpose(block);
