@@ -10,10 +10,11 @@ namespace hadal::cli {
 struct BenchOptions {
   int threads = 0;  // 0: all CPUs
   bool json = false;
-  bool quick = false;  // tiny sizes, one run of each: does it run at all
+  double seconds = 10;  // of measuring, about
+  bool quick = false;   // tiny sizes, one run of each: does it run at all
 };
 
-// Adds --threads, --json and --quick.
+// Adds --threads, --seconds, --json and --quick.
 void add_bench_options(CLI::App& verb, BenchOptions& options);
 
 void add_bench_gemm(CLI::App& bench);

@@ -117,23 +117,30 @@ void run(Arguments a) {
   const Runtime runtime(a.common.threads);
   const kernels::Context& cx = runtime.context();
   BenchTable table("attention", "FLOP/s", cx);
-  const std::string peak = fmt::format("{} peak", a.dtype);
-  table.limit(peak, gemm_peak(measure_squares(cx, a.common, act)));
+  add_squares(table, cx, a.common, act);
   for (const Heads& h : shapes) {
     for (const std::int64_t length : a.lengths) {
       const std::int64_t sequences = std::max<std::int64_t>(1, a.tokens / length);
-      const Problem problem(h, length, sequences, act);
+      const auto problem = std::make_shared<const Problem>(h, length, sequences, act);
       const auto pairs = static_cast<double>(sequences * (length * (length + 1) / 2) * h.heads);
       const double flops = 2 * pairs * static_cast<double>(h.d1 + h.d2 + h.dv);
       const std::string shape =
           fmt::format("{} x {} tokens, {} heads {}+{}/{}", sequences, length, h.heads, h.d1, h.d2, h.dv);
-      const kernels::Attention forward = problem.forward();
-      const kernels::AttentionBackward backward = problem.backward();
-      table.row({"forward", shape, a.dtype, peak, flops, time_calls(a.common, [&] { kernels::run(cx, forward); })});
-      table.row(
-          {"backward", shape, a.dtype, peak, 2 * flops, time_calls(a.common, [&] { kernels::run(cx, backward); })});
+      table.add({.name = "forward",
+                 .shape = shape,
+                 .dtype = a.dtype,
+                 .limit = peak_name(act),
+                 .work = flops,
+                 .call = [&cx, problem] { kernels::run(cx, problem->forward()); }});
+      table.add({.name = "backward",
+                 .shape = shape,
+                 .dtype = a.dtype,
+                 .limit = peak_name(act),
+                 .work = 2 * flops,
+                 .call = [&cx, problem] { kernels::run(cx, problem->backward()); }});
     }
   }
+  table.measure(a.common);
   table.print(a.common.json);
 }
 

@@ -25,12 +25,22 @@ void run(const Arguments& a) {
   model::CausalLm model(config, dtype_from_name(a.dtype));
   model::init_model(model, 1, config.initializer_range);
   BenchTable table("decode", "B/s", cx);
-  table.limit("read", measure_bandwidth(cx, a.common, (a.common.quick ? 1 : 1024) << 20).read);
+  add_bandwidths(table, cx, (a.common.quick ? 1 : 1024) << 20, {"read"});
+  BenchOptions third = a.common;  // the limit before, between and after the two forms
+  third.seconds /= 3;
+  table.measure(third);
   for (const nn::MlaForm form : {nn::MlaForm::latent, nn::MlaForm::expanded}) {
     const std::string name = form == nn::MlaForm::latent ? "latent cache" : "expanded cache";
     const engine::DecodeResult r =
         engine::bench_decode(cx, model, {form, a.common.quick ? 16 : a.context, a.common.quick ? 4 : a.tokens});
-    table.row({name, "context " + std::to_string(a.context), a.dtype, "read", r.bytes(), {r.seconds, r.seconds}});
+    table.add({.name = name,
+               .shape = "context " + std::to_string(a.context),
+               .dtype = a.dtype,
+               .limit = "read",
+               .work = r.bytes(),
+               .best = r.seconds,
+               .median = r.seconds});
+    table.measure(third);
     table.note(name + ", share of time outside of kernels", 1 - r.profile.seconds() / r.profiled_seconds);
     for (const auto& [op, e] : r.profile.entries()) {
       table.note(name + ", share of time in " + op, e.seconds / r.profiled_seconds);

@@ -41,13 +41,12 @@ std::vector<Layer> layers_of(const model::Config& c) {
 }
 
 // y = x wᵀ, dx = dy w, dw += dyᵀ x: what ops/linear.cpp runs.
-std::vector<BenchRow> linear_rows(const kernels::Context& cx, const Arguments& a, const std::string& preset,
-                                  const Layer& layer, DType dtype) {
-  const std::int64_t t = a.tokens, out = layer.out, in = layer.in;
+void add_linear(BenchTable& table, const kernels::Context& cx, std::int64_t t, const std::string& preset,
+                const Layer& layer, DType dtype) {
+  const std::int64_t out = layer.out, in = layer.in;
   const Tensor x = random_tensor({t, in}, dtype), w = random_tensor({out, in}, dtype),
-               dy = random_tensor({t, out}, dtype);
-  const Tensor y = Tensor::empty({t, out}, dtype), dx = Tensor::empty({t, in}, dtype),
-               dw = Tensor::zeros({out, in}, DType::f32);
+               dy = random_tensor({t, out}, dtype), y = Tensor::empty({t, out}, dtype),
+               dx = Tensor::empty({t, in}, dtype), dw = Tensor::zeros({out, in}, DType::f32);
   const kernels::Matmul forward{.m = t,
                                 .n = out,
                                 .k = in,
@@ -85,15 +84,15 @@ std::vector<BenchRow> linear_rows(const kernels::Context& cx, const Arguments& a
                                .ab = dtype,
                                .accumulate = true,
                                .chunk = kernels::kWeightGradChunk};
-  std::vector<BenchRow> rows;
   for (const auto& [what, p] : {std::pair{"y", forward}, {"dx", input}, {"dw", weight}}) {
-    rows.push_back({fmt::format("{} {} {}", preset, layer.name, what), fmt::format("{} x {} x {}", p.m, p.n, p.k),
-                    std::string(name_of(dtype)), fmt::format("{} peak", name_of(dtype)),
-                    2.0 * static_cast<double>(t) * static_cast<double>(out) * static_cast<double>(in),
-                    time_calls(
-                        a.common, [&cx, &p = p] { kernels::run(cx, p); }, 0.1)});
+    table.add({.name = fmt::format("{} {} {}", preset, layer.name, what),
+               .shape = fmt::format("{} x {} x {}", p.m, p.n, p.k),
+               .dtype = std::string(name_of(dtype)),
+               .limit = peak_name(dtype),
+               .work = 2 * static_cast<double>(t) * static_cast<double>(out) * static_cast<double>(in),
+               .call = [&cx, p = p, x, w, dy, y, dx, dw] { kernels::run(cx, p); },
+               .total = preset + ", all"});
   }
-  return rows;
 }
 
 void run(Arguments a) {
@@ -105,22 +104,12 @@ void run(Arguments a) {
   const kernels::Context& cx = runtime.context();
   BenchTable table("gemm", "FLOP/s", cx);
   for (const DType dtype : {DType::bf16, DType::f32}) {
-    const std::vector<Square> squares = measure_squares(cx, a.common, dtype);
-    const std::string peak = fmt::format("{} peak", name_of(dtype));
-    table.limit(peak, gemm_peak(squares));
-    for (const Square& s : squares) {
-      table.row({"square", fmt::format("{0} x {0} x {0}", s.n), std::string(name_of(dtype)), peak,
-                 s.rate() * s.time.best, s.time});
-    }
+    add_squares(table, cx, a.common, dtype);
     for (const std::string& preset : a.presets) {
-      std::vector<BenchRow> all;
-      for (const Layer& layer : layers_of(model::preset(preset))) {
-        for (BenchRow& row : linear_rows(cx, a, preset, layer, dtype)) all.push_back(std::move(row));
-      }
-      for (const BenchRow& row : all) table.row(row);
-      table.total(fmt::format("{} {}, all", preset, name_of(dtype)), peak, all);
+      for (const Layer& layer : layers_of(model::preset(preset))) add_linear(table, cx, a.tokens, preset, layer, dtype);
     }
   }
+  table.measure(a.common);
   table.print(a.common.json);
 }
 

@@ -42,11 +42,11 @@ ops::Route random_route(const kernels::Context& cx, const Arguments& a, const mo
   return ops::route(ops::gate(cx, logits, Tensor(), s, Tensor(), {}).ids_TK, experts);
 }
 
-// One projection of all experts: w (E, out, in).
-std::vector<BenchRow> projection_rows(const kernels::Context& cx, const Arguments& a, const ops::Route& route,
-                                      const std::string& name, std::int64_t out, std::int64_t in, DType dtype) {
-  const std::int32_t* offsets = route.offsets_E1.data<std::int32_t>();
-  const std::int64_t experts = route.offsets_E1.size(0) - 1, rows = offsets[experts];
+// One projection of all experts, w (E, out, in): forward and both gradients.
+void add_projection(BenchTable& table, const kernels::Context& cx, const Tensor& offsets_E1, const std::string& name,
+                    std::int64_t out, std::int64_t in, DType dtype) {
+  const std::int32_t* offsets = offsets_E1.data<std::int32_t>();
+  const std::int64_t experts = offsets_E1.size(0) - 1, rows = offsets[experts];
   const Tensor x = random_tensor({rows, in}, dtype), w = random_tensor({experts, out, in}, dtype),
                dy = random_tensor({rows, out}, dtype), y = Tensor::empty({rows, out}, dtype),
                dx = Tensor::empty({rows, in}, dtype), dw = Tensor::zeros({experts, out, in}, DType::f32);
@@ -81,16 +81,30 @@ std::vector<BenchRow> projection_rows(const kernels::Context& cx, const Argument
                                           .x = x.raw(),
                                           .dw = dw.data<float>(),
                                           .ab = dtype};
-  const auto row = [&](const char* what, const std::function<void()>& f) {
-    return BenchRow{fmt::format("{} {}", name, what),
-                    fmt::format("{} rows, {} -> {}", rows, in, out),
-                    std::string(name_of(dtype)),
-                    fmt::format("{} peak", name_of(dtype)),
-                    2.0 * static_cast<double>(rows) * static_cast<double>(out) * static_cast<double>(in),
-                    time_calls(a.common, f)};
+  const auto add = [&](const char* what, const char* total, const std::function<void()>& call) {
+    table.add({.name = fmt::format("{} {}", name, what),
+               .shape = fmt::format("{} rows, {} -> {}", rows, in, out),
+               .dtype = std::string(name_of(dtype)),
+               .limit = peak_name(dtype),
+               .work = 2 * static_cast<double>(rows) * static_cast<double>(out) * static_cast<double>(in),
+               .call = call,
+               .total = total});
   };
-  return {row("y", [&] { kernels::run(cx, forward); }), row("dx", [&] { kernels::run(cx, input); }),
-          row("dw", [&] { kernels::run(cx, weight); })};
+  add("y", "forward", [&cx, forward, offsets_E1, x, w, y] { kernels::run(cx, forward); });
+  add("dx", "gradient of x", [&cx, input, offsets_E1, dy, w, dx] { kernels::run(cx, input); });
+  add("dw", "gradient of w", [&cx, weight, offsets_E1, dy, x, dw] { kernels::run(cx, weight); });
+}
+
+// The loads of the most and the least used expert over the mean.
+void note_loads(BenchTable& table, std::span<const std::int32_t> offsets) {
+  std::int32_t largest = 0, smallest = offsets.back();
+  for (std::size_t e = 0; e + 1 < offsets.size(); ++e) {
+    largest = std::max(largest, offsets[e + 1] - offsets[e]);
+    smallest = std::min(smallest, offsets[e + 1] - offsets[e]);
+  }
+  const double mean = static_cast<double>(offsets.back()) / static_cast<double>(offsets.size() - 1);
+  table.note("largest load / mean", largest / mean);
+  table.note("smallest load / mean", smallest / mean);
 }
 
 void run(Arguments a) {
@@ -102,39 +116,16 @@ void run(Arguments a) {
   const kernels::Context& cx = runtime.context();
   const model::Config c = model::preset(a.preset);
   if (c.n_routed_experts == 0) fail("preset {} has no experts", a.preset);
-  const ops::Route route = random_route(cx, a, c);
-  const std::span<const std::int32_t> offsets = route.offsets_E1.span<std::int32_t>();
-  std::int64_t largest = 0, smallest = a.tokens;
-  for (std::size_t e = 0; e + 1 < offsets.size(); ++e) {
-    largest = std::max<std::int64_t>(largest, offsets[e + 1] - offsets[e]);
-    smallest = std::min<std::int64_t>(smallest, offsets[e + 1] - offsets[e]);
-  }
-  const double mean = static_cast<double>(offsets.back()) / static_cast<double>(c.n_routed_experts);
+  const Tensor offsets_E1 = random_route(cx, a, c).offsets_E1;
   BenchTable table("grouped", "FLOP/s", cx);
-  table.note("largest load / mean", static_cast<double>(largest) / mean);
-  table.note("smallest load / mean", static_cast<double>(smallest) / mean);
+  note_loads(table, offsets_E1.span<std::int32_t>());
   for (const DType dtype : {DType::bf16, DType::f32}) {
-    const std::string peak = fmt::format("{} peak", name_of(dtype));
-    table.limit(peak, gemm_peak(measure_squares(cx, a.common, dtype)));
-    std::vector<BenchRow> all[3];  // y, dx, dw; w3 is as w1
-    for (const char* name : {"w1", "w3", "w2"}) {
-      const bool down = name[1] == '2';
-      const std::int64_t out = down ? c.hidden_size : c.moe_intermediate_size,
-                         in = down ? c.moe_intermediate_size : c.hidden_size;
-      const std::vector<BenchRow> rows = projection_rows(cx, a, route, name, out, in, dtype);
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        table.row(rows[i]);
-        all[i].push_back(rows[i]);
-      }
-    }
-    const char* names[] = {"forward", "gradient of x", "gradient of w"};
-    std::vector<BenchRow> everything;
-    for (int i = 0; i < 3; ++i) {
-      table.total(fmt::format("{} {}", name_of(dtype), names[i]), peak, all[i]);
-      everything.insert(everything.end(), all[i].begin(), all[i].end());
-    }
-    table.total(fmt::format("{} all", name_of(dtype)), peak, everything);
+    add_squares(table, cx, a.common, dtype);
+    add_projection(table, cx, offsets_E1, "w1", c.moe_intermediate_size, c.hidden_size, dtype);
+    add_projection(table, cx, offsets_E1, "w3", c.moe_intermediate_size, c.hidden_size, dtype);
+    add_projection(table, cx, offsets_E1, "w2", c.hidden_size, c.moe_intermediate_size, dtype);
   }
+  table.measure(a.common);
   table.print(a.common.json);
 }
 

@@ -21,82 +21,102 @@ class Bench {
  public:
   Bench(const kernels::Context& cx, const Arguments& a, BenchTable& table) : cx_(cx), a_(a), table_(table) {}
 
-  // `element`: bytes that a kernel reads and writes for one element. Returns the rows of `width` that come to the
-  // wanted bytes.
+  // Rows of `width` that come to the wanted bytes, where a kernel reads and writes `element` bytes for an element.
   std::int64_t rows(std::int64_t element) const {
     return std::max<std::int64_t>(1, (a_.mebibytes << 20) / element / a_.width);
   }
+  // p's pointers are to `tensors`, which live as long as the row.
   template <class P>
-  void measure(const std::string& name, const std::string& dtypes, const std::string& limit, std::int64_t rows,
-               std::int64_t element, const P& p) {
-    table_.row({name, fmt::format("{} x {}", rows, a_.width), dtypes, limit,
-                static_cast<double>(rows * a_.width * element), time_calls(a_.common, [&] { kernels::run(cx_, p); })});
+  void add(const std::string& name, const std::string& dtypes, std::int64_t rows, std::int64_t element, const P& p,
+           std::vector<Tensor> tensors, const std::string& limit = "copy") {
+    table_.add({.name = name,
+                .shape = fmt::format("{} x {}", rows, a_.width),
+                .dtype = dtypes,
+                .limit = limit,
+                .work = static_cast<double>(rows * a_.width * element),
+                .call = [&cx = cx_, p, tensors = std::move(tensors)] { kernels::run(cx, p); }});
   }
 
   void norms() {
     const std::int64_t d = a_.width, n = rows(6), b = rows(10);
     const Tensor x = random_tensor({n, d}, DType::f32), w = random_tensor({d}, DType::f32),
                  y = Tensor::empty({n, d}, DType::bf16), rstd = Tensor::empty({n}, DType::f32),
-                 dw = Tensor::zeros({d}, DType::f32), dx = Tensor::empty({b, d}, DType::f32);
-    measure("rms_norm", "f32 to bf16", "copy", n, 6,
-            kernels::RmsNorm{.rows = n,
-                             .d = d,
-                             .x = x.raw(),
-                             .ldx = d,
-                             .w = w.data<float>(),
-                             .y = y.raw(),
-                             .y_dtype = DType::bf16,
-                             .rstd = rstd.data<float>()});
-    measure("rms_norm_backward", "f32, dy bf16", "copy", b, 10,
-            kernels::RmsNormBackward{.rows = b,
-                                     .d = d,
-                                     .x = x.raw(),
-                                     .ldx = d,
-                                     .w = w.data<float>(),
-                                     .rstd = rstd.data<float>(),
-                                     .dy = y.raw(),
-                                     .dy_dtype = DType::bf16,
-                                     .dx = dx.raw(),
-                                     .lddx = d,
-                                     .dw = dw.data<float>()});
+                 dy = random_tensor({b, d}, DType::bf16), dw = Tensor::zeros({d}, DType::f32),
+                 dx = Tensor::empty({b, d}, DType::f32);
+    add("rms_norm", "f32 to bf16", n, 6,
+        kernels::RmsNorm{.rows = n,
+                         .d = d,
+                         .x = x.raw(),
+                         .ldx = d,
+                         .w = w.data<float>(),
+                         .y = y.raw(),
+                         .y_dtype = DType::bf16,
+                         .rstd = rstd.data<float>()},
+        {x, w, y, rstd});
+    add("rms_norm_backward", "f32, dy bf16", b, 10,
+        kernels::RmsNormBackward{.rows = b,
+                                 .d = d,
+                                 .x = x.raw(),
+                                 .ldx = d,
+                                 .w = w.data<float>(),
+                                 .rstd = rstd.data<float>(),
+                                 .dy = dy.raw(),
+                                 .dy_dtype = DType::bf16,
+                                 .dx = dx.raw(),
+                                 .lddx = d,
+                                 .dw = dw.data<float>()},
+        {x, w, rstd, dy, dx, dw});
   }
 
   void swiglu() {
     const std::int64_t n = rows(6), b = rows(10);
-    const Shape shape{n, a_.width};
-    const Tensor g = random_tensor(shape, DType::bf16), u = random_tensor(shape, DType::bf16),
-                 h = Tensor::empty(shape, DType::bf16), dg = Tensor::empty(shape, DType::bf16),
-                 du = Tensor::empty(shape, DType::bf16);
-    measure("swiglu", "bf16", "copy", n, 6,
-            kernels::Swiglu{.n = n * a_.width, .g = g.raw(), .u = u.raw(), .h = h.raw(), .act = DType::bf16});
-    measure("swiglu_backward", "bf16", "copy", b, 10,
-            kernels::SwigluBackward{.n = b * a_.width,
-                                    .g = g.raw(),
-                                    .u = u.raw(),
-                                    .dh = h.raw(),
-                                    .dg = dg.raw(),
-                                    .du = du.raw(),
-                                    .act = DType::bf16});
+    const Tensor g = random_tensor({n, a_.width}, DType::bf16), u = random_tensor({n, a_.width}, DType::bf16),
+                 h = Tensor::empty({n, a_.width}, DType::bf16), dh = random_tensor({b, a_.width}, DType::bf16),
+                 dg = Tensor::empty({b, a_.width}, DType::bf16), du = Tensor::empty({b, a_.width}, DType::bf16);
+    add("swiglu", "bf16", n, 6,
+        kernels::Swiglu{.n = n * a_.width, .g = g.raw(), .u = u.raw(), .h = h.raw(), .act = DType::bf16}, {g, u, h});
+    add("swiglu_backward", "bf16", b, 10,
+        kernels::SwigluBackward{.n = b * a_.width,
+                                .g = g.raw(),
+                                .u = u.raw(),
+                                .dh = dh.raw(),
+                                .dg = dg.raw(),
+                                .du = du.raw(),
+                                .act = DType::bf16},
+        {g, u, dh, dg, du});
   }
 
   void optimizer() {
-    const std::int64_t n = rows(30), s = rows(4);
+    const std::int64_t n = rows(30);
     const Shape shape{n, a_.width};
-    const Tensor p = random_tensor(shape, DType::f32), grad = random_tensor({s, a_.width}, DType::f32),
+    const Tensor p = random_tensor(shape, DType::f32), grad = random_tensor(shape, DType::f32),
                  m = Tensor::zeros(shape, DType::f32), v = Tensor::zeros(shape, DType::f32),
                  compute = Tensor::empty(shape, DType::bf16);
-    measure("adamw", "f32, copy bf16", "copy", n, 30,
-            kernels::AdamW{.n = n * a_.width,
-                           .p = p.data<float>(),
-                           .grad = grad.data<float>(),
-                           .m = m.data<float>(),
-                           .v = v.data<float>(),
-                           .compute = compute.data<bf16>(),
-                           .lr = 1e-4f,
-                           .decay = 0.1f});
-    double sum = 0;
-    measure("sum_squares", "f32", "read", s, 4,
-            kernels::SumSquares{.n = s * a_.width, .x = grad.data<float>(), .result = &sum});
+    add("adamw", "f32, copy bf16", n, 30,
+        kernels::AdamW{.n = n * a_.width,
+                       .p = p.data<float>(),
+                       .grad = grad.data<float>(),
+                       .m = m.data<float>(),
+                       .v = v.data<float>(),
+                       .compute = compute.data<bf16>(),
+                       .lr = 1e-4f,
+                       .decay = 0.1f},
+        {p, grad, m, v, compute}, "update");
+  }
+
+  // The gradient norm only reads.
+  void squares() {
+    const std::int64_t n = rows(4);
+    const Tensor x = random_tensor({n, a_.width}, DType::f32);
+    table_.add({.name = "sum_squares",
+                .shape = fmt::format("{} x {}", n, a_.width),
+                .dtype = "f32",
+                .limit = "read",
+                .work = static_cast<double>(x.bytes()),
+                .call = [&cx = cx_, x] {
+                  double sum = 0;
+                  kernels::run(cx, kernels::SumSquares{.n = x.numel(), .x = x.data<float>(), .result = &sum});
+                }});
   }
 
  private:
@@ -110,13 +130,13 @@ void run(Arguments a) {
   const Runtime runtime(a.common.threads);
   const kernels::Context& cx = runtime.context();
   BenchTable table("memory", "B/s", cx);
-  const Bandwidth limits = measure_bandwidth(cx, a.common, a.mebibytes << 20);
-  table.limit("copy", limits.copy);
-  table.limit("read", limits.read);
+  add_bandwidths(table, cx, a.mebibytes << 20);
   Bench bench(cx, a, table);
   bench.norms();
   bench.swiglu();
   bench.optimizer();
+  bench.squares();
+  table.measure(a.common);
   table.print(a.common.json);
 }
 

@@ -10,21 +10,6 @@
 
 namespace hadal::cli {
 
-Timing time_calls(const BenchOptions& options, const std::function<void()>& f, double seconds) {
-  using Clock = std::chrono::steady_clock;
-  if (!options.quick) f();
-  std::vector<double> times;
-  double spent = 0;
-  do {
-    const auto start = Clock::now();
-    f();
-    times.push_back(std::chrono::duration<double>(Clock::now() - start).count());
-    spent += times.back();
-  } while (!options.quick && (times.size() < 3 || (spent < seconds && times.size() < 1000)));
-  std::sort(times.begin(), times.end());
-  return {times.front(), times[times.size() / 2]};
-}
-
 Tensor random_tensor(const Shape& shape, DType dtype) {
   Tensor t = Tensor::empty(shape, dtype);
   Rng rng(0, "bench " + to_string(shape));
@@ -36,73 +21,146 @@ Tensor random_tensor(const Shape& shape, DType dtype) {
   return t;
 }
 
-std::vector<Square> measure_squares(const kernels::Context& cx, const BenchOptions& options, DType dtype) {
+std::string peak_name(DType dtype) { return fmt::format("{} peak", name_of(dtype)); }
+
+void add_squares(BenchTable& table, const kernels::Context& cx, const BenchOptions& options, DType dtype) {
   const bool small = options.quick || cx.isa() == kernels::Isa::ref;
-  std::vector<Square> all;
   for (const std::int64_t n :
        small ? std::vector<std::int64_t>{64, 128} : std::vector<std::int64_t>{1024, 2048, 4096}) {
     const Tensor a = random_tensor({n, n}, dtype), b = random_tensor({n, n}, dtype), c = Tensor::empty({n, n}, dtype);
-    const kernels::Matmul p{.m = n,
-                            .n = n,
-                            .k = n,
-                            .a = a.raw(),
-                            .lda = n,
-                            .b = b.raw(),
-                            .ldb = n,
-                            .c = c.raw(),
-                            .ldc = n,
-                            .ab = dtype,
-                            .c_dtype = dtype};
-    all.push_back({n, time_calls(options, [&] { kernels::run(cx, p); })});
+    const auto call = [&cx, n, a, b, c, dtype] {
+      kernels::run(cx, kernels::Matmul{.m = n,
+                                       .n = n,
+                                       .k = n,
+                                       .a = a.raw(),
+                                       .lda = n,
+                                       .b = b.raw(),
+                                       .ldb = n,
+                                       .c = c.raw(),
+                                       .ldc = n,
+                                       .ab = dtype,
+                                       .c_dtype = dtype});
+    };
+    table.add({.name = "square",
+               .shape = fmt::format("{0} x {0} x {0}", n),
+               .dtype = std::string(name_of(dtype)),
+               .limit = peak_name(dtype),
+               .work = 2 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n),
+               .call = call,
+               .sets_limit = true});
   }
+}
+
+namespace {
+
+// Fixed trip counts, so that compilers make vectors of these loops for any machine.
+constexpr std::int64_t kPiece = 1024;
+
+std::uint32_t or_of(const std::uint32_t* x) {
+  std::uint32_t all = 0;
+  for (std::int64_t i = 0; i < kPiece; ++i) all |= x[i];
   return all;
 }
 
-double gemm_peak(const std::vector<Square>& squares) {
-  double best = 0;
-  for (const Square& s : squares) best = std::max(best, s.rate());
-  return best;
+void increment(std::uint32_t* x) {
+  for (std::int64_t i = 0; i < kPiece; ++i) x[i] += 1;
 }
 
-Bandwidth measure_bandwidth(const kernels::Context& cx, const BenchOptions& options, std::int64_t bytes) {
-  constexpr std::int64_t kBlock = 1 << 20;
-  const std::int64_t blocks = std::max<std::int64_t>(1, bytes / 2 / kBlock), size = blocks * kBlock;
-  const Tensor from = Tensor::zeros({size / 4}, DType::f32), to = Tensor::zeros({size / 4}, DType::f32);
-  const auto* source = static_cast<const char*>(from.raw());
-  auto* target = static_cast<char*>(to.raw());
-  const Timing copy = time_calls(options, [&] {
-    cx.pool().run(blocks, [&](std::int64_t i, int) { std::memcpy(target + i * kBlock, source + i * kBlock, kBlock); });
+}  // namespace
+
+void add_bandwidths(BenchTable& table, const kernels::Context& cx, std::int64_t bytes,
+                    const std::vector<std::string>& which) {
+  constexpr std::int64_t kBlock = 1 << 20, kWords = kBlock / 4;
+  const std::int64_t blocks = std::max<std::int64_t>(2, bytes / kBlock), half = blocks / 2;
+  const Tensor memory = Tensor::zeros({blocks * kWords}, DType::i32);
+  auto* words = static_cast<std::uint32_t*>(memory.raw());
+  const auto add = [&](const std::string& limit, std::int64_t passed, const std::function<void()>& call) {
+    if (std::find(which.begin(), which.end(), limit) == which.end()) return;
+    table.add({.name = "plain " + limit,
+               .shape = fmt::format("{} MiB", limit == "copy" ? half : blocks),
+               .dtype = "i32",
+               .limit = limit,
+               .work = static_cast<double>(passed * kBlock),
+               .call = call,
+               .sets_limit = true});
+  };
+  add("copy", 2 * half, [&cx, half, words, memory] {
+    cx.pool().run(half,
+                  [&](std::int64_t i, int) { std::memcpy(words + (half + i) * kWords, words + i * kWords, kBlock); });
   });
-  std::vector<std::int64_t> found(static_cast<std::size_t>(blocks));
-  const Timing read = time_calls(options, [&] {
+  add("update", 2 * blocks, [&cx, blocks, words, memory] {
     cx.pool().run(blocks, [&](std::int64_t i, int) {
-      found[static_cast<std::size_t>(i)] += std::memchr(source + i * kBlock, 1, kBlock) != nullptr ? 1 : 0;
+      for (std::int64_t w = 0; w < kWords; w += kPiece) increment(words + i * kWords + w);
     });
   });
-  for (const std::int64_t n : found) HADAL_ASSERT(n == 0);
-  return {static_cast<double>(size) / read.best, 2 * static_cast<double>(size) / copy.best};
+  const Tensor seen = Tensor::zeros({blocks}, DType::i32);  // the results, so that the reads are not left out
+  add("read", blocks, [&cx, blocks, words, memory, seen] {
+    cx.pool().run(blocks, [&](std::int64_t i, int) {
+      std::uint32_t all = 0;
+      for (std::int64_t w = 0; w < kWords; w += kPiece) all |= or_of(words + i * kWords + w);
+      seen.data<std::int32_t>()[i] = static_cast<std::int32_t>(all);
+    });
+  });
 }
 
 BenchTable::BenchTable(std::string name, std::string unit, const kernels::Context& cx)
     : name_(std::move(name)), unit_(std::move(unit)), isa_(kernels::name_of(cx.isa())), threads_(cx.pool().size()) {}
 
-void BenchTable::limit(const std::string& name, double rate) { limits_.emplace_back(name, rate); }
-void BenchTable::note(const std::string& name, double value) { notes_.emplace_back(name, value); }
-void BenchTable::row(BenchRow row) { rows_.push_back(std::move(row)); }
-
-void BenchTable::total(const std::string& name, const std::string& limit, const std::vector<BenchRow>& rows) {
-  Total t{name, limit};
-  for (const BenchRow& r : rows) {
-    t.work += r.work;
-    t.seconds += r.time.best;
+void BenchTable::measure(const BenchOptions& options) {
+  using Clock = std::chrono::steady_clock;
+  constexpr double kTurn = 0.01;  // seconds that a row has the machine for, one call at least
+  constexpr int kRounds = 3;      // at least
+  const auto since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  const auto start = Clock::now();
+  for (int round = 0; round == 0 || (!options.quick && (round < kRounds || since(start) < options.seconds)); ++round) {
+    for (BenchRow& row : rows_) {
+      if (!row.call) continue;
+      const auto turn = Clock::now();
+      do {
+        const auto call = Clock::now();
+        row.call();
+        row.seconds.push_back(since(call));
+      } while (!options.quick && since(turn) < kTurn);
+    }
   }
-  totals_.push_back(t);
+  for (BenchRow& row : rows_) {
+    if (!row.call) continue;
+    std::sort(row.seconds.begin(), row.seconds.end());
+    row.best = row.seconds.front();
+    row.median = row.seconds[row.seconds.size() / 2];
+  }
 }
 
 double BenchTable::limit_of(const std::string& name) const {
-  const auto found = std::find_if(limits_.begin(), limits_.end(), [&](const auto& l) { return l.first == name; });
-  HADAL_ASSERT(found != limits_.end());
-  return found->second;
+  double best = 0;
+  for (const BenchRow& r : rows_) {
+    if (r.sets_limit && r.limit == name) best = std::max(best, r.rate());
+  }
+  HADAL_ASSERT(best > 0);
+  return best;
+}
+
+std::vector<std::string> BenchTable::limits() const {
+  std::vector<std::string> names;
+  for (const BenchRow& r : rows_) {
+    if (r.sets_limit && std::find(names.begin(), names.end(), r.limit) == names.end()) names.push_back(r.limit);
+  }
+  return names;
+}
+
+std::vector<BenchTable::Total> BenchTable::totals() const {
+  std::vector<Total> all;
+  for (const BenchRow& r : rows_) {
+    if (r.total.empty()) continue;
+    auto t =
+        std::find_if(all.begin(), all.end(), [&](const Total& x) { return x.name == r.total && x.limit == r.limit; });
+    if (t == all.end()) t = all.insert(t, {r.total, r.limit});
+    t->work += r.work;
+    t->seconds += r.best;
+  }
+  return all;
 }
 
 void BenchTable::print(bool as_json) const {
@@ -115,7 +173,7 @@ void BenchTable::print(bool as_json) const {
 
 void BenchTable::print_json() const {
   json limits = json::object(), notes = json::object(), rows = json::array(), totals = json::array();
-  for (const auto& [name, rate] : limits_) limits[name] = rate;
+  for (const std::string& name : this->limits()) limits[name] = limit_of(name);
   for (const auto& [name, value] : notes_) notes[name] = value;
   for (const BenchRow& r : rows_) {
     rows.push_back({{"name", r.name},
@@ -124,10 +182,10 @@ void BenchTable::print_json() const {
                     {"limit", r.limit},
                     {"share", r.rate() / limit_of(r.limit)},
                     {"rate", r.rate()},
-                    {"seconds", r.time.best},
-                    {"seconds_median", r.time.median}});
+                    {"seconds", r.best},
+                    {"seconds_median", r.median}});
   }
-  for (const Total& t : totals_) {
+  for (const Total& t : this->totals()) {
     totals.push_back({{"name", t.name},
                       {"limit", t.limit},
                       {"share", t.rate() / limit_of(t.limit)},
@@ -141,7 +199,8 @@ void BenchTable::print_json() const {
 
 void BenchTable::print_text() const {
   fmt::print("{}: {}, {} threads\n", name_, isa_, threads_);
-  for (const auto& [name, rate] : limits_) fmt::print("100 % of {:<12} {:>8.1f} G{}\n", name, rate / 1e9, unit_);
+  for (const std::string& limit : limits())
+    fmt::print("100 % of {:<12} {:>8.1f} G{}\n", limit, limit_of(limit) / 1e9, unit_);
   for (const auto& [name, value] : notes_) fmt::print("{:<21} {:>8.2f}\n", name, value);
   std::size_t name = 4, shape = 5, dtype = 5;
   for (const BenchRow& r : rows_) {
@@ -149,15 +208,15 @@ void BenchTable::print_text() const {
     shape = std::max(shape, r.shape.size());
     dtype = std::max(dtype, r.dtype.size());
   }
-  for (const Total& t : totals_) name = std::max(name, t.name.size());
+  for (const Total& t : totals()) name = std::max(name, t.name.size());
   fmt::print("\n  share  of         {:<{}}  {:<{}}  {:<{}} {:>10} {:>10} {:>10}\n", "what", name, "shape", shape,
              "dtype", dtype, "G" + unit_, "best ms", "median ms");
   for (const BenchRow& r : rows_) {
     fmt::print("{:>5.1f} %  {:<9}  {:<{}}  {:<{}}  {:<{}} {:>10.1f} {:>10.3f} {:>10.3f}\n",
                100 * r.rate() / limit_of(r.limit), r.limit, r.name, name, r.shape, shape, r.dtype, dtype,
-               r.rate() / 1e9, 1e3 * r.time.best, 1e3 * r.time.median);
+               r.rate() / 1e9, 1e3 * r.best, 1e3 * r.median);
   }
-  for (const Total& t : totals_) {
+  for (const Total& t : totals()) {
     fmt::print("{:>5.1f} %  {:<9}  {:<{}}  {:<{}}  {:<{}} {:>10.1f} {:>10.3f}\n", 100 * t.rate() / limit_of(t.limit),
                t.limit, t.name, name, "", shape, "", dtype, t.rate() / 1e9, 1e3 * t.seconds);
   }

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/bench.h"
@@ -12,51 +14,32 @@
 
 namespace hadal::cli {
 
-struct Timing {
-  double best = 0, median = 0;  // seconds of one call
-};
-
-// A call to warm up, then calls for about `seconds` (three at least). quick: one call.
-Timing time_calls(const BenchOptions& options, const std::function<void()>& f, double seconds = 0.5);
-
 // Uniform in [-1, 1), keyed by the shape: zeros would cost the processor less power, and so less time.
 Tensor random_tensor(const Shape& shape, DType dtype);
 
-// Best rate of square matmuls, FLOP/s.
-struct Square {
-  std::int64_t n = 0;
-  Timing time;
-  double rate() const {
-    return 2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / time.best;
-  }
-};
-// 1024, 2048, 4096; 64 and 128 if quick, or where only the reference kernels run.
-std::vector<Square> measure_squares(const kernels::Context& cx, const BenchOptions& options, DType dtype);
-double gemm_peak(const std::vector<Square>& squares);
-
-// Bytes a second of the memory: read (a scan that finds nothing) and copied (read + written), over `bytes` of memory.
-struct Bandwidth {
-  double read = 0, copy = 0;
-};
-Bandwidth measure_bandwidth(const kernels::Context& cx, const BenchOptions& options, std::int64_t bytes);
-
 struct BenchRow {
-  std::string name, shape, dtype, limit;  // limit: the name of what `share` is a share of
-  double work = 0;                        // FLOPs or bytes of a call
-  Timing time;
-  double rate() const { return work / time.best; }
+  std::string name, shape, dtype;
+  std::string limit;            // what the share is a share of
+  double work = 0;              // FLOPs or bytes of a call
+  std::function<void()> call;   // owns what it works on; none: best and median are known already
+  bool sets_limit = false;      // the best rate of such rows is the limit of that name
+  std::string total;            // the sum that this row belongs to, or empty
+  double best = 0, median = 0;  // seconds, after measure()
+  std::vector<double> seconds;  // of every call so far
+  double rate() const { return work / best; }
 };
 
 class BenchTable {
  public:
   // name: the sub-command's. unit: "FLOP/s" or "B/s".
   BenchTable(std::string name, std::string unit, const kernels::Context& cx);
-  void limit(const std::string& name, double rate);
-  void row(BenchRow row);
+  void add(BenchRow row) { rows_.push_back(std::move(row)); }
   // A figure that says what was measured.
-  void note(const std::string& name, double value);
-  // A figure over some rows: work and best times added up.
-  void total(const std::string& name, const std::string& limit, const std::vector<BenchRow>& rows);
+  void note(const std::string& name, double value) { notes_.emplace_back(name, value); }
+  // Calls every row again and again, round after round until `options.seconds` have passed: a machine's speed drifts,
+  // and so every row meets the same good and bad moments as the limits do. quick: one call of each.
+  // Again: more calls of the rows that have been added by then.
+  void measure(const BenchOptions& options);
   void print(bool json) const;
 
  private:
@@ -65,14 +48,25 @@ class BenchTable {
     double work = 0, seconds = 0;
     double rate() const { return work / seconds; }
   };
+  double limit_of(const std::string& name) const;
+  std::vector<std::string> limits() const;
+  std::vector<Total> totals() const;
   void print_json() const;
   void print_text() const;
-  double limit_of(const std::string& name) const;
   std::string name_, unit_, isa_;
   int threads_;
-  std::vector<std::pair<std::string, double>> limits_, notes_;
+  std::vector<std::pair<std::string, double>> notes_;
   std::vector<BenchRow> rows_;
-  std::vector<Total> totals_;
 };
+
+// Squares of 1024, 2048, 4096, which set the limit "DTYPE peak"; of 64 and 128 if quick, or where only the reference
+// kernels run. The context must outlive the table.
+void add_squares(BenchTable& table, const kernels::Context& cx, const BenchOptions& options, DType dtype);
+std::string peak_name(DType dtype);
+
+// What plain loops reach on `bytes` of memory: "copy" (bytes read + written), "update" (in place: read + written),
+// "read".
+void add_bandwidths(BenchTable& table, const kernels::Context& cx, std::int64_t bytes,
+                    const std::vector<std::string>& which = {"copy", "update", "read"});
 
 }  // namespace hadal::cli

@@ -8,6 +8,9 @@ namespace hadal::cli {
 
 void add_bench_options(CLI::App& verb, BenchOptions& options) {
   verb.add_option("--threads", options.threads, "0: all CPUs")->check(CLI::Range(0, 1024));
+  verb.add_option("--seconds", options.seconds, "how long to measure, about; three rounds at least")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->capture_default_str();
   verb.add_flag("--json", options.json, "print one JSON object (docs/bench.md names its keys)");
   verb.add_flag("--quick", options.quick, "tiny sizes, one run of each: whether it runs, not how fast");
 }
