@@ -1,6 +1,9 @@
 // hadal pretrain RECIPE --run DIR: trains from a recipe, or goes on where the run stopped.
 #include <CLI/CLI.hpp>
 
+#include <sys/sysinfo.h>
+
+#include <cmath>
 #include <memory>
 
 #include "base/error.h"
@@ -69,6 +72,21 @@ void check_tokenizer(const data::Loader& loader, const train::Recipe& r) {
   }
 }
 
+// The least a training keeps: master weight, gradient and two moments in bf16. Better to say so now than to be killed.
+void check_memory(const model::Accounting& count) {
+  struct sysinfo machine {};
+  if (::sysinfo(&machine) != 0) return;
+  const double has = static_cast<double>(machine.totalram + machine.totalswap) * machine.mem_unit;
+  const double parameters = static_cast<double>(count.parameters) + static_cast<double>(count.mtp_parameters);
+  const double needs = parameters * 12;
+  if (needs <= has) return;
+  constexpr double kGiB = 1 << 30;
+  fail(
+      "training {} parameters needs {:.0f} GiB at the very least for weights, gradients and moments, and this machine "
+      "has {:.0f}: take a smaller model",
+      short_number(parameters), std::ceil(needs / kGiB), std::floor(has / kGiB));
+}
+
 std::string note_of(const train::StepMetrics& m) {
   std::string note = fmt::format("loss {:.3f}", m.main);
   if (!m.mtp.empty()) note += fmt::format(" mtp {:.3f}", m.mtp[0]);
@@ -93,6 +111,8 @@ void run(const Arguments& a) {
   in.recipe = train::load_recipe(a.recipe, overrides);
   if (in.recipe.data.tokenizer.empty())
     fail("{}: key 'data.tokenizer' is needed: a folder with tokenizer.json", a.recipe);
+  if (in.recipe.train.tokens == 0) fail("{}: key 'train.tokens' is needed: how many tokens to train on", a.recipe);
+  if (a.run.empty()) fail("--run: must name a folder");
   in.run_dir = a.run;
   const text::Tokenizer tokenizer = text::Tokenizer::load(in.recipe.data.tokenizer);
   in.config = config_of(in.recipe, tokenizer);
@@ -107,6 +127,7 @@ void run(const Arguments& a) {
   in.stop = &stop_flag();
   Runtime runtime(static_cast<int>(in.recipe.train.threads));
   const model::Accounting count = model::account(in.config, in.recipe.data.sequence_length);
+  check_memory(count);
   fmt::print(stderr, "{} parameters and {} in MTP, {} threads, {}\n",
              short_number(static_cast<double>(count.parameters)),
              short_number(static_cast<double>(count.mtp_parameters)), runtime.threads(),

@@ -105,8 +105,14 @@ void Loader::restore(const std::string& state) {
         fail("{}: has {} tokens, but {} when the checkpoint was made: the data has changed",
              options_.folders[i].string(), sources_[i].tokens(), cursors[i].at(3).get<std::uint64_t>());
       }
-      sources_[i].cursor = {cursors[i].at(0).get<std::uint64_t>(), cursors[i].at(1).get<std::uint64_t>(),
-                            cursors[i].at(2).get<std::uint64_t>()};
+      Source& s = sources_[i];
+      s.cursor = {cursors[i].at(0).get<std::uint64_t>(), cursors[i].at(1).get<std::uint64_t>(),
+                  cursors[i].at(2).get<std::uint64_t>()};
+      arrange(s, i);
+      const bool inside =
+          s.cursor.place < s.order.size() &&
+          s.cursor.offset < s.shards[s.order[s.cursor.place].shard].document_length(s.order[s.cursor.place].document);
+      if (!inside) fail("the checkpoint's data position lies outside of {}", options_.folders[i].string());
     }
     row_ = j.at("row").get<std::uint64_t>();
   } catch (const json::exception& e) {

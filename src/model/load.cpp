@@ -52,6 +52,10 @@ void check_copies(const Config& config, const io::HfDir& dir) {
 }
 
 CausalLm load_model(const std::filesystem::path& dir, DType act, std::optional<MtpHidden> mtp_hidden) {
+  if (!std::filesystem::is_directory(dir)) fail("{}: there is no such model folder", dir.string());
+  if (!std::filesystem::exists(dir / "config.json") && std::filesystem::is_directory(dir / "checkpoints")) {
+    fail("{}: is the folder of a run: its models are in {}", dir.string(), (dir / "checkpoints").string());
+  }
   const Config stated = load_config(dir);
   const io::HfDir weights(dir);
   Config config = config_of_weights(stated, weights);

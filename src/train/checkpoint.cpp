@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstring>
 
 #include "base/file.h"
@@ -76,14 +77,22 @@ std::vector<std::int64_t> list_checkpoints(const fs::path& run_dir) {
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(run_dir / "checkpoints", none)) {
     const std::string name = entry.path().filename().string();
-    if (name.ends_with(".tmp")) {
-      fs::remove_all(entry.path());
-    } else if (name.starts_with("step-") && entry.is_directory()) {
-      steps.push_back(std::stoll(name.substr(5)));
-    }
+    std::int64_t step = -1;
+    if (!name.starts_with("step-") || !entry.is_directory()) continue;
+    std::from_chars(name.data() + 5, name.data() + name.size(), step);
+    if (step >= 0 && name == checkpoint_dir(run_dir, step).filename()) steps.push_back(step);
   }
   std::sort(steps.begin(), steps.end());
   return steps;
+}
+
+void remove_unfinished(const fs::path& run_dir) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(run_dir / "checkpoints")) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("step-") && name.ends_with(".tmp")) found.push_back(entry.path());
+  }
+  for (const fs::path& path : found) fs::remove_all(path);
 }
 
 void save_checkpoint(const fs::path& run_dir, const model::CausalLm& model, Optimizer& optimizer,
@@ -137,6 +146,14 @@ TrainerState read_state(const fs::path& dir) {
     s.build = j.at("build").get<std::string>();
     s.isa = j.at("isa").get<std::string>();
     s.seconds = j.at("seconds").get<double>();
+    if (s.step < 0 || dir.filename() != checkpoint_dir("", s.step).filename()) {
+      fail("{}: is of step {}: the folder must be called {}", path.string(), s.step,
+           checkpoint_dir("", std::max<std::int64_t>(0, s.step)).filename().string());
+    }
+    if (s.tokens < 0) fail("{}: tokens = {}: must be 0 or more", path.string(), s.tokens);
+    for (const char* name : {"model.safetensors", "trainer/moments.safetensors"}) {
+      if (!j.at("checksums").contains(name)) fail("{}: the checksum of {} is missing", path.string(), name);
+    }
     for (const auto& [name, sum] : j.at("checksums").items()) {
       if (checksum(dir / name) != sum.get<std::string>())
         fail("{}: the file is damaged (its checksum differs from trainer/state.json)", (dir / name).string());

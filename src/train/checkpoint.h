@@ -29,8 +29,10 @@ std::string build_id();
 // checkpoints/step-00001234; steps sort by name.
 std::filesystem::path checkpoint_dir(const std::filesystem::path& run_dir, std::int64_t step);
 
-// Steps of the complete checkpoints in a run, rising. Removes what an interrupted save left behind.
+// Steps of the complete checkpoints in a run, rising. Other folders and files there are not looked at.
 std::vector<std::int64_t> list_checkpoints(const std::filesystem::path& run_dir);
+// Removes what interrupted saves left behind. Only for the one who holds the run folder: it would hurt a running save.
+void remove_unfinished(const std::filesystem::path& run_dir);
 
 // Saves and then removes all but the `keep` latest and the best. tokenizer_dir: files copied beside the model (may be
 // empty).

@@ -4,6 +4,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 #include <utility>
 
@@ -127,25 +128,34 @@ std::vector<T> read_array(const std::string& where, const RecipeKey& key, const 
   return values;
 }
 
+std::string_view kind_of(const RecipeKey& key) {
+  constexpr std::string_view kinds[] = {"a number",
+                                        "an integer",
+                                        "true or false",
+                                        "a string in quotes",
+                                        "a list of strings, as [\"a\", \"b\"]",
+                                        "a list of numbers, as [1, 0.5]"};
+  return kinds[key.value.index()];
+}
+
 void set(const std::string& where, const RecipeKey& key, const toml::node& node) {
-  const auto want = [&](bool ok, std::string_view what) {
-    if (!ok) wrong_type(where, key.name, what, node);
+  const std::string_view kind = kind_of(key);
+  const auto want = [&](bool ok) {
+    if (!ok) wrong_type(where, key.name, kind, node);
   };
   std::visit(
       [&](auto* place) {
         using T = std::remove_pointer_t<decltype(place)>;
         if constexpr (std::is_same_v<T, double>) {
-          want(node.is_number(), "a number");
+          want(node.is_number());
         } else if constexpr (std::is_same_v<T, std::int64_t>) {
-          want(node.is_integer(), "an integer");
+          want(node.is_integer());
         } else if constexpr (std::is_same_v<T, bool>) {
-          want(node.is_boolean(), "true or false");
+          want(node.is_boolean());
         } else if constexpr (std::is_same_v<T, std::string>) {
-          want(node.is_string(), "a string in quotes");
-        } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
-          *place = read_array<std::string>(where, key, node, "a list of strings");
+          want(node.is_string());
         } else {
-          *place = read_array<double>(where, key, node, "a list of numbers");
+          *place = read_array<typename T::value_type>(where, key, node, kind);
         }
         if constexpr (!std::is_same_v<T, std::vector<std::string>> && !std::is_same_v<T, std::vector<double>>) {
           *place = *node.value<T>();
@@ -211,10 +221,45 @@ void apply_override(const std::vector<RecipeKey>& all, const std::string& text) 
   const bool bare = std::holds_alternative<std::string*>(key->value) && (value.empty() || value.front() != '"');
   try {
     const toml::table parsed = bare ? toml::table{{"v", value}} : toml::parse("v = " + value);
+    if (parsed.size() != 1) fail("{}: must be one value", where);
     set(where, *key, *parsed.get("v"));
   } catch (const toml::parse_error& e) {
-    fail("{}: '{}' is not a value: {}", where, value, e.description());
+    fail("{}: key '{}' must be {}: {}", where, name, kind_of(*key), e.description());
   }
+}
+
+bool finite(const RecipeKey& key) {
+  if (const auto* one = std::get_if<double*>(&key.value)) return std::isfinite(**one);
+  const auto* list = std::get_if<std::vector<double>*>(&key.value);
+  return list == nullptr || std::all_of((*list)->begin(), (*list)->end(), [](double v) { return std::isfinite(v); });
+}
+
+// want(ok, key, rule): what has no sense, or more than any machine holds.
+template <class Want>
+void check_amounts(Recipe& r, const Want& want) {
+  constexpr std::int64_t kStepTokens = 1 << 27;  // V3's batch has 2^26
+  for (const RecipeKey& key : keys(r)) want(finite(key), key.name, "finite");
+  const auto share = [&](double v, std::string_view key) { want(v >= 0 && v <= 1, key, "from 0 to 1"); };
+  const auto amounts = [&](const std::vector<double>& list, std::string_view key) {
+    for (const double v : list) want(v >= 0, key, "0 or more, each");
+  };
+  want(r.model.vocab_size >= 0 && r.model.vocab_size <= 1 << 24, "model.vocab_size", "from 0 to 16777216");
+  want(r.model.init_std >= 0, "model.init_std", "0 or more");
+  want(r.model.embedding_std >= 0, "model.embedding_std", "0 or more");
+  want(r.train.rows <= kStepTokens / r.data.sequence_length, "train.rows",
+       "so few that rows x data.sequence_length is at most 134217728");
+  amounts(r.lr.tail_lr, "lr.tail_lr");
+  for (const double v : r.lr.tail_from) share(v, "lr.tail_from");
+  want(std::is_sorted(r.lr.tail_from.begin(), r.lr.tail_from.end()), "lr.tail_from", "in rising order");
+  want(r.optimizer.weight_decay >= 0, "optimizer.weight_decay", "0 or more");
+  want(r.balance.gamma_final >= 0, "balance.gamma_final", "0 or more");
+  share(r.balance.gamma_until, "balance.gamma_until");
+  want(r.mtp.lambda_final >= 0, "mtp.lambda_final", "0 or more");
+  share(r.mtp.lambda_until, "mtp.lambda_until");
+  amounts(r.data.weights, "data.weights");
+  want(r.data.weights.empty() || *std::max_element(r.data.weights.begin(), r.data.weights.end()) > 0, "data.weights",
+       "above 0 somewhere");
+  amounts(r.data.epochs, "data.epochs");
 }
 
 void check_ranges(Recipe& r, const std::string& where) {
@@ -248,6 +293,7 @@ void check_ranges(Recipe& r, const std::string& where) {
   want(r.validation.rows >= 1, "validation.rows", "1 or more");
   want(r.checkpoint.every >= 0, "checkpoint.every", "0 or more");
   want(r.checkpoint.keep >= 1, "checkpoint.keep", "1 or more");
+  check_amounts(r, want);
   want(r.data.weights.empty() || r.data.weights.size() == r.data.train.size(), "data.weights",
        "one number for each folder of data.train");
   want(r.data.epochs.empty() || r.data.epochs.size() == r.data.train.size(), "data.epochs",

@@ -96,8 +96,16 @@ bool Trainer::resume() {
   const std::vector<std::int64_t> steps = list_checkpoints(in_.run_dir);
   if (steps.empty()) return false;
   const fs::path dir = checkpoint_dir(in_.run_dir, steps.back());
-  state_ = load_checkpoint(dir, cx_, model_, optimizer_);
-  in_.rows->restore(state_.loader);
+  try {
+    state_ = load_checkpoint(dir, cx_, model_, optimizer_);
+    in_.rows->restore(state_.loader);
+  } catch (const Error& e) {
+    // Nothing is thrown away by itself: it may be a wrong mount, or a disk that should be looked after.
+    const std::string way_out =
+        steps.size() > 1 ? fmt::format("move {} away to go on from step {}", dir.string(), steps[steps.size() - 2])
+                         : fmt::format("it is the only checkpoint: move {} away to start anew", in_.run_dir.string());
+    fail("cannot go on from {}: {}; {}", dir.string(), e.what(), way_out);
+  }
   saved_step_ = state_.step;
   const std::string isa(kernels::name_of(cx_.isa()));
   if (state_.build != build_id() || state_.isa != isa) {
@@ -260,6 +268,7 @@ void make_folder(const TrainerInput& in) {
 // A run folder belongs to one recipe.
 void claim_folder(const TrainerInput& in) {
   remove_temporaries(in.run_dir);
+  remove_unfinished(in.run_dir);
   const fs::path path = in.run_dir / "recipe.toml";
   if (fs::exists(path)) {
     const std::vector<std::string> changed = differences(load_recipe(path, {}), in.recipe);

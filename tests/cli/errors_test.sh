@@ -21,7 +21,7 @@ wrong() {
   while read -r word; do
     grep -qF -- "$word" only.txt || { echo "NO: $what: '$word' is not in: $(cat only.txt)"; bad=1; return; }
   done < <(tr '|' '\n' <<<"$patterns")
-  echo "ok: $what: $(cut -c1-150 only.txt)"
+  echo "ok: ${what//$'\n'/ }: $(cut -c1-150 only.txt)"
 }
 
 "$hadal" data generate --seed 3 --bytes 60000 --out text.jsonl >/dev/null
@@ -65,6 +65,46 @@ peak = "fast"' type.toml
 wrong "unknown recipe key" "key.toml|train.row|train.rows" "$hadal" pretrain key.toml --run r1
 wrong "wrong type" "type.toml|lr.peak|number" "$hadal" pretrain type.toml --run r2
 wrong "unknown --set key" "lr.peek|lr.peak" "$hadal" pretrain good.toml --run r3 --set lr.peek=1
+set_to() { wrong "--set $1" "$2" "$hadal" pretrain good.toml --run r3 --set "$1"; }
+for value in nan inf -inf; do
+  for key in model.init_std lr.peak optimizer.weight_decay optimizer.eps balance.gamma_final balance.gamma_until mtp.lambda mtp.lambda_final; do
+    set_to "$key=$value" "'$key' = $value: must be"
+  done
+done
+set_to 'data.weights=[nan]' "'data.weights' = [nan]: must be finite"
+set_to 'data.weights=[0]' "'data.weights'|above 0"
+set_to 'data.weights=[1, 2]' "one number for each folder"
+set_to 'data.epochs=[-1]' "'data.epochs'|0 or more"
+set_to 'lr.tail_from=[0.9, 0.5]' "must be"
+set_to 'model.init_std=-1' "'model.init_std' = -1.0: must be 0 or more"
+set_to 'model.vocab_size=-1' "'model.vocab_size' = -1"
+set_to 'model.vocab_size=10' "model.vocab_size = 10: the tokenizer has 400"
+set_to 'model.preset=v9' "unknown preset 'v9'|tiny"
+set_to 'model.preset=v3' "GiB|this machine has"
+set_to 'model.config=none' "cannot open none"
+set_to 'train.tokens=0' "'train.tokens' is needed"
+set_to 'train.tokens=1e3' "'train.tokens' must be an integer, not 1000.0"
+set_to 'train.rows=0' "'train.rows' = 0"
+set_to 'train.rows=99999999999' "'train.rows' = 99999999999|rows x data.sequence_length"
+set_to 'train.micro_rows=3' "divisor"
+set_to 'train.threads=-1' "'train.threads' = -1"
+set_to 'data.sequence_length=0' "'data.sequence_length' = 0"
+set_to 'data.sequence_length=100000' "positions for 1024"
+set_to 'data.sequence_length=9223372036854775808' "not representable"
+set_to 'data.train=shards' "'data.train' must be a list of strings"
+set_to 'data.train=[]' "no training data"
+set_to 'data.train=["none"]' "none: there is no such folder"
+set_to 'data.heldout=tok' "tok: no token shards"
+set_to 'data.tokenizer=none' "none"
+set_to $'train.rows=4\nfoo=3' "must be one value"
+set_to 'train.rows=' "'train.rows' must be an integer"
+set_to 'train.rows' "must be section.key=value"
+[ ! -e r3 ] || { echo "NO: a run folder was made for a recipe that is wrong"; bad=1; }
+wrong "run in a file" "text.jsonl" "$hadal" pretrain good.toml --run text.jsonl
+wrong "run without a name" "--run: must name a folder" "$hadal" pretrain good.toml --run ''
+wrong "recipe that is a folder" "shards: it is a folder" "$hadal" pretrain shards --run r3
+printf '[model]\npreset = = 3\n' >syntax.toml
+wrong "bad TOML" "syntax.toml:2: not valid TOML" "$hadal" pretrain syntax.toml --run r3
 wrong "missing recipe" "none.toml" "$hadal" pretrain none.toml --run r4
 wrong "missing input file" "nothing.txt" "$hadal" data prepare --tokenizer tok --input nothing.txt --out s1
 : >empty.txt
@@ -76,7 +116,8 @@ wrong "missing tokenizer" "no-tok" "$hadal" data prepare --tokenizer no-tok --in
 
 # Invalid UTF-8 is kept as bytes.
 printf 'caf\xe9 \xff\xfe ok' >latin.txt
-"$hadal" data prepare --tokenizer tok --input latin.txt --out s6 2>/dev/null | grep -q "10 bytes of text" && echo "ok: invalid UTF-8 is kept" || { echo "NO: invalid UTF-8"; bad=1; }
+"$hadal" data prepare --tokenizer tok --input latin.txt --out s6 >out.txt 2>&1
+grep -q "10 bytes of text" out.txt && echo "ok: invalid UTF-8 is kept" || { echo "NO: invalid UTF-8"; bad=1; }
 
 mkdir cut && head -c 5000 shards/tokens-00000.bin >cut/tokens-00000.bin
 wrong "truncated shard" "cut/tokens-00000.bin|truncated" "$hadal" pretrain good.toml --run r5 --set 'data.train=["cut"]'
@@ -90,7 +131,30 @@ wrong "changed recipe on resume" "optimizer.clip: 1.0 -> 2.0" "$hadal" pretrain 
 [ "$sum" = "$(sha256sum "$step/model.safetensors")" ] || { echo "NO: the checkpoint changed"; bad=1; }
 cp -r run hurt
 printf '\x77' | dd of="hurt/checkpoints/$(basename "$step")/model.safetensors" bs=1 seek=30000 conv=notrunc status=none
-wrong "corrupt checkpoint" "model.safetensors|damaged" "$hadal" pretrain good.toml --run hurt --set train.threads=1
+wrong "corrupt checkpoint" "model.safetensors|damaged|the only checkpoint" "$hadal" pretrain good.toml --run hurt
+# An older checkpoint is not lost: the line says how to go on from it, and that works.
+cp -r run older && cp -r "older/checkpoints/$(basename "$step")" older/checkpoints/step-00000009
+wrong "renamed checkpoint" "step-00000009|of step 5|to go on from step 5" "$hadal" pretrain good.toml --run older
+: >older/checkpoints/step-00000009/trainer/state.json
+wrong "corrupt newest checkpoint" "step-00000009|state.json|move older/checkpoints/step-00000009 away to go on from step 5" "$hadal" pretrain good.toml --run older
+[ -d older/checkpoints/step-00000009 ] && [ -d older/checkpoints/step-00000005 ] || { echo "NO: a checkpoint is gone"; bad=1; }
+mv older/checkpoints/step-00000009 aside
+touch older/checkpoints/step-7 && mkdir older/checkpoints/step-mine older/checkpoints/step-00000004.bak
+"$hadal" pretrain good.toml --run older >out.txt 2>&1
+grep -q "going on from older/checkpoints/step-00000005" out.txt && [ -d older/checkpoints/step-mine ] && echo "ok: it goes on" || { echo "NO: it does not go on"; bad=1; }
+for file in model.safetensors trainer/moments.safetensors trainer/state.json; do
+  rm -rf hurt && cp -r run hurt && rm "hurt/checkpoints/$(basename "$step")/$file"
+  wrong "checkpoint without $file" "$file: No such file" "$hadal" pretrain good.toml --run hurt
+done
+rm -rf hurt && cp -r run hurt && sed -i -E 's/(\\"sources\\":\[\[[0-9]+,)[0-9]+/\199999/' "hurt/checkpoints/$(basename "$step")/trainer/state.json"
+wrong "data position outside of the data" "data position lies outside of shards" "$hadal" pretrain good.toml --run hurt
+echo '{"step":' >>hurt/metrics.jsonl
+wrong "damaged metrics" "hurt/metrics.jsonl:6: not a line of metrics" "$hadal" report hurt
+wrong "two processes in one run" "another process" flock run "$hadal" pretrain good.toml --run run
+mkdir run/checkpoints/step-00000099.tmp
+"$hadal" report run >/dev/null && [ -d run/checkpoints/step-00000099.tmp ] && echo "ok: report leaves a save in progress alone" || { echo "NO: report touched a save"; bad=1; }
+wrong "run instead of a model" "run: is the folder of a run|run/checkpoints" "$hadal" generate run --prompt x
+wrong "preset instead of a model" "tiny: there is no such model folder" "$hadal" generate tiny --prompt x
 
 v3=$data/models/v3
 mkdir gate && cp "$v3/model.safetensors" gate/ && sed 's/"noaux_tc"/"magic_tc"/' "$v3/config.json" >gate/config.json
