@@ -24,4 +24,10 @@ const std::atomic<bool>& stop_flag() {
   return stop;
 }
 
+void clear_stop_flag() {
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+  stop.store(false);
+}
+
 }  // namespace hadal::cli

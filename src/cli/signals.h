@@ -8,4 +8,7 @@ namespace hadal::cli {
 // Installs the handlers on the first call. The second signal ends the process at once.
 const std::atomic<bool>& stop_flag();
 
+// The flag down, and signals end the process again, as before the first call: while a prompt waits for a line.
+void clear_stop_flag();
+
 }  // namespace hadal::cli

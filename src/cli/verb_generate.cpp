@@ -52,11 +52,12 @@ engine::Generated stream(engine::Generator& generator, const text::Tokenizer& to
       print_piece(piece);
     }
   };
-  const engine::Generated g = generator.generate([&](std::int32_t id) {
+  engine::Generated g = generator.generate([&](std::int32_t id) {
     show(out.push(id));
     return !out.stopped() && !interrupted.load();
   });
   show(out.finish());
+  if (interrupted.load() && !out.stopped()) g.reason = engine::StopReason::interrupted;
   return g;
 }
 
@@ -116,12 +117,14 @@ void chat(const Arguments& a) {
   const text::Tokenizer tokenizer = text::Tokenizer::load(a.model);
   Runtime runtime(a.threads);
   engine::Generator generator(runtime.context(), model, settings_of(a, model, tokenizer));
-  fmt::print(stderr, "{}: an empty line or Ctrl-D ends the chat\n", a.model);
+  fmt::print(stderr, "{}: Ctrl-C ends an answer; an empty line, Ctrl-D or Ctrl-C at the prompt ends the chat\n",
+             a.model);
   std::string line;
   for (bool first = true;; first = false) {
     fmt::print("> ");
     std::fflush(stdout);
-    if (!std::getline(std::cin, line) || line.empty() || stop_flag().load()) break;
+    clear_stop_flag();
+    if (!std::getline(std::cin, line) || line.empty()) break;
     generator.feed(turn(tokenizer, line, first, a.system));
     const engine::Generated g = stream(generator, tokenizer, a.settings.stop, nullptr);
     fmt::print("\n");
@@ -142,7 +145,7 @@ void add_options(CLI::App* verb, const std::shared_ptr<Arguments>& a) {
   verb->add_option("--min-p", a->settings.sampling.min_p,
                    "drop what is less likely than this share of the likeliest; 0: off");
   verb->add_option("--repetition-penalty", a->settings.sampling.repetition_penalty, "1: off");
-  verb->add_option("--seed", a->settings.sampling.seed, "same seed, same text");
+  verb->add_option("--seed", a->settings.sampling.seed, "same seed, same text")->check(CLI::NonNegativeNumber);
   verb->add_option("--stop", a->settings.stop, "text that ends the answer (may be given several times)");
   verb->add_option("--context", a->settings.context, "positions of the cache; 0: what the model has, up to 8192");
   verb->add_option("--overflow", a->overflow, "at the end of the context")

@@ -7,7 +7,7 @@
 namespace hadal::engine {
 
 std::string_view name_of(StopReason reason) {
-  constexpr std::string_view kNames[] = {"max_tokens", "stop_token", "stop_string", "context"};
+  constexpr std::string_view kNames[] = {"max_tokens", "stop_token", "stop_string", "context", "interrupted"};
   return kNames[static_cast<int>(reason)];
 }
 

@@ -26,7 +26,8 @@ struct GenerateSettings {
   std::vector<std::int64_t> stop_tokens;  // usually the model's EOS
 };
 
-enum class StopReason : std::uint8_t { max_tokens, stop_token, stop_string, context };
+// stop_string: on_token ended it. interrupted is for callers, who know why they did.
+enum class StopReason : std::uint8_t { max_tokens, stop_token, stop_string, context, interrupted };
 std::string_view name_of(StopReason reason);
 
 struct Generated {
