@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/huge_pages.h"
 #include "kernels/kernels.h"
 
 namespace hadal::kernels {
@@ -73,6 +74,7 @@ struct Scratch::Buffer {
         bytes = 0;
         throw std::bad_alloc();
       }
+      ask_for_huge_pages(data, bytes);
     }
     return data;
   }

@@ -6,6 +6,8 @@
 #include <new>
 #include <utility>
 
+#include "base/huge_pages.h"
+
 namespace hadal {
 
 std::string to_string(const Shape& shape) {
@@ -41,6 +43,7 @@ void reset_tensor_peak() { peak_bytes.store(live_bytes.load()); }
 Storage::Storage(std::size_t bytes) : bytes_(bytes) {
   data_ = static_cast<std::byte*>(std::aligned_alloc(64, rounded(bytes)));
   if (data_ == nullptr) throw std::bad_alloc();
+  ask_for_huge_pages(data_, bytes);
   count(rounded(bytes));
 }
 

@@ -191,6 +191,16 @@ F32x16 load_words(const Row<T>& row, i64 w) {
   }
 }
 
+// Sixteen words that all exist, from p on.
+template <class T>
+F32x16 whole_words(const T* p) {
+  if constexpr (pair_words<T>) {
+    return load(reinterpret_cast<const float*>(p));
+  } else {
+    return is_bf16<T> ? swap_pairs(load(p)) : load(p);
+  }
+}
+
 // Lane i holds first + i.
 inline F32x16 lane_numbers(int first) {
   alignas(64) static constexpr float kNumbers[80] = {

@@ -44,7 +44,9 @@ void few_rows(const Context& cx, const GroupedMatmul& p) {
     const TaskScratch s(cx, worker, kFewRows, b.panel_words());
     const Left left{packed + a.block_words(group.row), padded(words<T>(p.k)), 1};
     if (b.along && group.rows <= kThinRows) {
-      thin_panel<T>(left, group.rows, b, panel, dot_chunk(p.k), s.tiles, out, group.row);
+      for (i64 c = panel * kPanel; c < panel * kPanel + b.columns(panel); c += kThinColumns) {
+        thin_product<T>(left, group.rows, b, c, dot_chunk(p.k), s.tiles, out, group.row);
+      }
       return;
     }
     b.pack_panel(panel, s.packed);

@@ -37,20 +37,21 @@ struct Dense {
     return a.pack(0, p.m, shared_words(cx, 0, a.block_words(p.m)));
   }
 
-  // Two stretches of B a thread: within one, the next panel is asked for while this one is used.
+  // One stretch of B a thread: within it, what comes next is asked for while this is used.
   void few_rows() const {
     const Left left = pack_few();
     const bool thin = b.along && p.m <= kThinRows && left.word == 1;
-    const i64 tasks = std::min<i64>(b.panels(), 2 * cx.pool().size());
+    const i64 width = thin ? kThinColumns : kPanel, parts = blocks_of(p.n, width);
+    const i64 tasks = std::min<i64>(parts, cx.pool().size());
     cx.pool().run(tasks, [&](i64 task, int worker) {
       const TaskScratch s(cx, worker, p.m, thin ? 0 : b.panel_words());
-      for (i64 panel = b.panels() * task / tasks; panel < b.panels() * (task + 1) / tasks; ++panel) {
+      for (i64 part = parts * task / tasks; part < parts * (task + 1) / tasks; ++part) {
         if (thin) {
-          thin_panel<T>(left, p.m, b, panel, chunk, s.tiles, out, 0);
+          thin_product<T>(left, p.m, b, part * width, chunk, s.tiles, out, 0);
           continue;
         }
-        b.pack_panel(panel, s.packed);
-        const Panels one{s.packed - panel * b.panel_words(), p.n, b.panel_words(), panel, panel + 1};
+        b.pack_panel(part, s.packed);
+        const Panels one{s.packed - part * b.panel_words(), p.n, b.panel_words(), part, part + 1};
         product_of_panels<T>(left, p.m, p.k, chunk, one, s.tiles, out, 0);
       }
     });
