@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <limits>
 #include <memory>
 
 #include "base/error.h"
@@ -145,7 +146,8 @@ void add_options(CLI::App* verb, const std::shared_ptr<Arguments>& a) {
   verb->add_option("--min-p", a->settings.sampling.min_p,
                    "drop what is less likely than this share of the likeliest; 0: off");
   verb->add_option("--repetition-penalty", a->settings.sampling.repetition_penalty, "1: off");
-  verb->add_option("--seed", a->settings.sampling.seed, "same seed, same text")->check(CLI::NonNegativeNumber);
+  verb->add_option("--seed", a->settings.sampling.seed, "same seed, same text")
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
   verb->add_option("--stop", a->settings.stop, "text that ends the answer (may be given several times)");
   verb->add_option("--context", a->settings.context, "positions of the cache; 0: what the model has, up to 8192");
   verb->add_option("--overflow", a->overflow, "at the end of the context")

@@ -35,7 +35,8 @@ wrong "unknown flag" "hadal inspect|--bogus" "$hadal" inspect tiny --bogus
 wrong "missing argument" "hadal generate|model is required" "$hadal" generate
 wrong "missing value" "--seed" "$hadal" generate x --seed
 wrong "flag twice" "--max-tokens" "$hadal" generate x --max-tokens 1 --max-tokens 2
-wrong "no number" "--seed = x" "$hadal" generate x --seed x
+wrong "no number" "--top-p = x" "$hadal" generate x --top-p x
+wrong "no seed" "--seed|x" "$hadal" generate x --seed x
 wrong "number too large for its type" "--vocab-size" "$hadal" tokenizer train --out t text.jsonl --vocab-size 99999999999999999999
 wrong "zero bytes" "--bytes: 0 must be a number above 0" "$hadal" data generate --bytes 0 --out y
 wrong "NaN" "--shard-gb: nan must be a number above 0" "$hadal" convert a b --shard-gb nan
@@ -170,5 +171,6 @@ wrong "truncated weights" "short/model.safetensors" "$hadal" inspect short
 wrong "unknown preset" "v9|v2-lite" "$hadal" inspect v9
 wrong "wrong reference file" "format" "$hadal" verify "$v3" --reference "$v3/model.safetensors"
 wrong "bad temperature" "temperature" "$hadal" generate "$step" --prompt x --temperature -1
+wrong "negative seed" "--seed|-1" "$hadal" generate "$step" --prompt x --seed -1
 wrong "prompt longer than the context" "--context" "$hadal" generate "$step" --prompt "$(printf 'word %.0s' $(seq 1 200))" --context 64
 exit $bad
