@@ -88,7 +88,8 @@ Scratch::~Scratch() {
 void* Scratch::worker(int worker, std::size_t bytes) { return workers_[static_cast<std::size_t>(worker)].grow(bytes); }
 void* Scratch::shared(int slot, std::size_t bytes) { return shared_[static_cast<std::size_t>(slot)].grow(bytes); }
 
-Context::Context(ThreadPool& pool, Isa isa)
-    : pool_(&pool), table_(&table_of(isa)), scratch_(std::make_unique<Scratch>(pool.size())), isa_(isa) {}
+Context::Context(ThreadPool& pool, Isa isa) : Context(pool, isa, table_of(isa)) {}
+Context::Context(ThreadPool& pool, Isa isa, const Table& table)
+    : pool_(&pool), table_(&table), scratch_(std::make_unique<Scratch>(pool.size())), isa_(isa) {}
 
 }  // namespace hadal::kernels

@@ -41,6 +41,8 @@ class Scratch {
 class Context {
  public:
   Context(ThreadPool& pool, Isa isa);
+  // The kernels of `table`, which must outlive the context, in place of the ISA's own.
+  Context(ThreadPool& pool, Isa isa, const Table& table);
   const Table& table() const { return *table_; }
   ThreadPool& pool() const { return *pool_; }
   Scratch& scratch() const { return *scratch_; }

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
+
+#include "verify/order.h"
 
 namespace hadal::verify {
 
@@ -10,35 +11,11 @@ namespace {
 
 bool starts_with(std::string_view s, std::string_view prefix) { return s.substr(0, prefix.size()) == prefix; }
 
-// Where a tensor stands in the order of computation: forward by layer and op, then losses, then gradients from the head
-// down, then the ten steps. Lower comes first.
-std::pair<int, int> place(const std::string& name) {
-  if (starts_with(name, "trace.layer.")) {
-    const int layer = std::atoi(name.c_str() + 12);
-    constexpr std::string_view kOps[] = {"attention", "experts", "gate_weights", "ffn", "output"};
-    for (int i = 0; i < 5; ++i) {
-      if (name.ends_with(std::string(".") + std::string(kOps[i]))) return {0, layer * 8 + i};
-    }
-  }
-  if (starts_with(name, "routing.layer.")) return {1, std::atoi(name.c_str() + 14)};
-  if (name == "loads") return {2, 0};
-  if (name == "logits") return {3, 0};
-  if (starts_with(name, "mtp_logits.")) return {4, std::atoi(name.c_str() + 11)};
-  if (starts_with(name, "packed.")) return {5, 0};
-  if (starts_with(name, "greedy.") || starts_with(name, "long.")) return {6, 0};
-  if (starts_with(name, "loss.")) return {7, name == "loss.total"};
-  if (starts_with(name, "grad."))
-    return {8, starts_with(name, "grad.model.layers.") ? 1000 - std::atoi(name.c_str() + 18) : 0};
-  return {9, 0};
-}
-
-std::string describe(const std::string& name) {
-  if (starts_with(name, "trace.layer.")) {
-    const auto dot = name.find('.', 12);
-    return "layer " + name.substr(12, dot - 12) + ", " + name.substr(dot + 1);
-  }
-  if (starts_with(name, "routing.layer.")) return "layer " + std::to_string(std::atoi(name.c_str() + 14)) + ", experts";
-  return name;
+// The first step, from 1, whose value parts from the reference, of a row of one value a step that parts as a whole.
+int first_step(std::span<const double> mine, std::span<const double> wanted, double bound) {
+  std::size_t i = 0;
+  while (i + 1 < mine.size() && std::abs(mine[i] - wanted[i]) <= bound * std::abs(wanted[i])) ++i;
+  return static_cast<int>(i) + 1;
 }
 
 }  // namespace
@@ -125,6 +102,9 @@ void Comparison::compare(const std::string& name, std::span<const double> mine) 
   } else {
     row.error = relative_error(mine, wanted);
     row.ok = row.error <= row.bound;  // false for NaN
+    if (!row.ok && (name == "steps.losses" || name == "steps.grad_norms")) {
+      row.step = first_step(mine, wanted, row.bound);
+    }
   }
   add(std::move(row));
 }
@@ -143,17 +123,17 @@ void Comparison::compare_integers(const std::string& name, std::span<const std::
 
 void Comparison::used(const std::string& name) { add({name, 0, 0, true, "input"}); }
 
-Report Comparison::finish() {
+Report Comparison::finish(std::int64_t layers) {
   for (const std::string& name : file_.names()) {
     if (!rows_.contains(name)) rows_[name] = {name, 0, 0, false, "verify does not know how to compare this tensor"};
   }
   Report report;
   for (auto& [name, row] : rows_) report.rows.push_back(std::move(row));
   std::stable_sort(report.rows.begin(), report.rows.end(),
-                   [](const Row& a, const Row& b) { return place(a.tensor) < place(b.tensor); });
+                   [&](const Row& a, const Row& b) { return place(a, layers) < place(b, layers); });
   for (const Row& row : report.rows) {
     if (row.ok) continue;
-    report.first_difference = describe(row.tensor);
+    report.first_difference = describe(row, layers);
     break;
   }
   return report;

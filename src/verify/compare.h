@@ -29,8 +29,9 @@ class Comparison {
   void compare_integers(const std::string& name, std::span<const std::int64_t> mine);
   // An input of the replay: nothing to compare, but it was used.
   void used(const std::string& name);
-  // Adds a failed row for every tensor not yet seen, and orders rows as the computation goes.
-  Report finish();
+  // Adds a failed row for every tensor not yet seen, and orders rows as the computation goes. layers: of the trunk;
+  // those from there on are MTP modules.
+  Report finish(std::int64_t layers);
 
  private:
   double bound(const std::string& name) const;

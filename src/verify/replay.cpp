@@ -290,7 +290,7 @@ Report replay(const Context& cx, const std::filesystem::path& model_dir, const s
        options.act == DType::f32 ? comparison.names_with("bf16_error.") : std::vector<std::string>()) {
     comparison.used(name);
   }
-  return comparison.finish();
+  return comparison.finish(r.model.config().num_hidden_layers);
 }
 
 }  // namespace hadal::verify

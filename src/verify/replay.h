@@ -23,6 +23,7 @@ struct Row {
   double bound = 0;
   bool ok = false;
   std::string note;  // why it could not be compared, or what kind of row it is
+  int step = 0;      // of a failed row with one value a step: the first step that parts, from 1
 };
 
 struct Report {
