@@ -65,7 +65,7 @@ struct GroupedWeightGrad {
   const void* x = nullptr;       // (rows, k), contiguous
   float* dw = nullptr;           // (groups, n, k)
   DType ab = DType::f32;
-  bool accumulate = true;  // false: dw is overwritten
+  bool accumulate = true;  // false: dw is overwritten; true: that of a group without rows is left as it is
 };
 
 // ---- norms, rope, elementwise

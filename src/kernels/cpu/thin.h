@@ -1,5 +1,6 @@
-// Few rows of A against a weight (n, k): bound by reading the weight. 32 of its rows at a time, sixteen words of each
-// are transposed into a buffer that stays in the nearest cache and used at once, while the next 32 rows are asked for.
+// Few rows of A against a weight (n, k): bound by reading the weight. 32 of its rows at a time (16 on AVX2), sixteen
+// words of each are transposed into a buffer that stays in the nearest cache and used at once, while the next rows are
+// asked for.
 // Sums as in product_of_panels, to the bit.
 #pragma once
 
@@ -8,7 +9,7 @@
 namespace hadal::kernels::HADAL_ISA_NS {
 
 constexpr i64 kThinRows = 8;
-constexpr int kThinVectors = 2;
+constexpr int kThinVectors = kPanelVectors < 2 ? kPanelVectors : 2;  // a part lies within a panel
 constexpr i64 kThinColumns = kThinVectors * kLanes;
 
 // Words [w, w + 16) of sixteen rows, transposed, to lines of kThinColumns words.

@@ -45,6 +45,7 @@ void grouped_weight_grad(const Context& cx, const GroupedWeightGrad& p) {
   };
   for (i64 g = 0; g < p.groups; ++g) {
     const i64 first = p.offsets[g];
+    if (p.accumulate && p.offsets[g + 1] == first) continue;
     matmul(cx, Matmul{.m = p.n,
                       .n = p.k,
                       .k = p.offsets[g + 1] - first,
