@@ -3,6 +3,7 @@
     python tools/reference.py DIR --out FILE [--seed N] [--batch 2] [--length 40] [--greedy 24] [--steps 10] [--long N]
     python tools/reference.py DIR --like FILE --compare        the tokens of FILE again; prints how far its values are
     python tools/reference.py DIR --out FILE --dtype bfloat16  adds PyTorch's own bf16 errors (bf16_error.NAME)
+    python tools/reference.py DIR --like FILE --errors-only --neighbours 8 --out SMALL    these alone: hadal verify --bf16-errors
 
 Values are float64 from the float32 weights. docs/oracle.md describes the format.
 """
@@ -316,6 +317,16 @@ def compare(tensors, path):
     return good
 
 
+def write_errors(args):
+    """The bf16 errors of a stored reference file, in a small file of their own: hadal-bf16-errors-1."""
+    tokens = inputs_like(args.like)[0]["tokens"]
+    exact = without_rounding(first_pass(Model(args.model, torch.float64), tokens))
+    errors = bf16_errors(args.model, exact, tokens, args.neighbours)
+    facts = {"format": "hadal-bf16-errors-1", "neighbours": str(args.neighbours), "torch": torch.__version__}
+    save_file({"tokens": tokens, **errors}, args.out, facts)
+    print(f"{args.out}: {len(errors)} errors, the largest {max(e.item() for e in errors.values()):.3f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description="Write a reference file of a model folder.")
     parser.add_argument("model")
@@ -331,10 +342,14 @@ def main():
     parser.add_argument("--clip", default="1.0")
     parser.add_argument("--dtype", choices=("float64", "bfloat16"), default="float64")
     parser.add_argument("--neighbours", type=int, default=0, help="bf16 errors: the largest of so many models more")
+    parser.add_argument("--errors-only", action="store_true", help="write the bf16 errors for FILE's tokens, nothing else")
     args = parser.parse_args()
-    if args.compare and not args.like:
-        parser.error("--compare needs --like FILE")
+    if (args.compare or args.errors_only) and not args.like:
+        parser.error("--compare and --errors-only need --like FILE")
     torch.set_num_threads(1)
+    if args.errors_only:
+        write_errors(args)
+        return
     vocab = Model(args.model).raw["vocab_size"]
     inputs, clip = inputs_like(args.like) if args.like else inputs_drawn(vocab, args)
     tensors, facts = make(args.model, inputs, float(clip), args.dtype == "bfloat16", args.neighbours)

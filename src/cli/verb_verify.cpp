@@ -1,6 +1,7 @@
 // hadal verify DIR --reference FILE: replays a reference file and compares every tensor in it.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -15,18 +16,44 @@ namespace hadal::cli {
 namespace {
 
 struct Arguments {
-  std::string dir, reference, dtype = "f32", form = "expanded";
+  std::string dir, reference, bf16_errors, dtype = "f32", form = "expanded";
   int threads = 0;
   bool as_json = false;
 };
 
+// Reals have an error and a bound, integers a count, inputs nothing.
+void print_row(const verify::Row& row, std::size_t width) {
+  const bool real = row.note.empty();
+  fmt::print("{:<{}}  {:>9}  {:>8}  {:>8}  ", row.tensor, width, real ? fmt::format("{:.2e}", row.error) : "",
+             real ? fmt::format("{:.1e}", row.bound) : "",
+             real && row.bound > 0 ? fmt::format("{:.3f}", row.error / row.bound) : "");
+  const bool counted = row.note == "integers" || row.note == "forced";
+  if (row.ok && !real && !counted) {
+    fmt::print("--  {}\n", row.note);  // an input, or what bf16 leaves to f32
+  } else if (counted) {
+    fmt::print("{}  {}\n", row.ok ? "ok" : "NO",
+               row.ok ? row.note + ", all equal" : fmt::format("{:.0f} integers differ", row.error));
+  } else {
+    fmt::print("{}{}{}\n", row.ok ? "ok" : "NO", real ? "" : "  ", row.note);
+  }
+}
+
+// "237 tensors compared, 0 failed (5 are inputs, 73 compared in f32 only)"
+std::string counts(const verify::Report& report) {
+  const auto with = [&](const char* note) {
+    return std::count_if(report.rows.begin(), report.rows.end(), [&](const verify::Row& r) { return r.note == note; });
+  };
+  std::string text =
+      fmt::format("{} tensors compared, {} failed ({} are inputs", report.rows.size(), report.failed(), with("input"));
+  if (with("f32 only") > 0) text += fmt::format(", {} compared in f32 only", with("f32 only"));
+  return text + ")";
+}
+
 void print_table(const verify::Report& report) {
   std::size_t width = 10;
   for (const verify::Row& row : report.rows) width = std::max(width, row.tensor.size());
-  for (const verify::Row& row : report.rows) {
-    fmt::print("{:<{}}  {:>10.3e}  {:>8.1e}  {}  {}\n", row.tensor, width, row.error, row.bound, row.ok ? "ok" : "NO",
-               row.note);
-  }
+  fmt::print("{:<{}}  {:>9}  {:>8}  {:>8}\n", "tensor", width, "error", "bound", "of bound");
+  for (const verify::Row& row : report.rows) print_row(row, width);
 }
 
 void print_json(const verify::Report& report) {
@@ -44,6 +71,8 @@ void print_json(const verify::Report& report) {
 void run(const Arguments& a) {
   verify::Options options;
   options.act = dtype_from_name(a.dtype);
+  options.bf16_errors = a.bf16_errors;
+  if (!a.bf16_errors.empty() && options.act != DType::bf16) fail("--bf16-errors is the yardstick of --dtype bf16 only");
   options.form = a.form == "absorbed" ? nn::MlaForm::latent : nn::MlaForm::expanded;
   Runtime runtime(a.threads);
   const verify::Report report = verify::replay(runtime.context(), a.dir, a.reference, options);
@@ -52,8 +81,7 @@ void run(const Arguments& a) {
   } else {
     print_table(report);
     if (!report.passed()) fmt::print("first to part: {}\n", report.first_difference);
-    fmt::print("{}: {} tensors compared, {} failed\n", report.passed() ? "PASS" : "FAIL", report.rows.size(),
-               report.failed());
+    fmt::print("{}: {}\n", report.passed() ? "PASS" : "FAIL", counts(report));
   }
   if (!report.passed()) throw CLI::RuntimeError(1);
 }
@@ -65,6 +93,8 @@ void add_verify(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("verify", "replay a reference file on a model and compare every tensor in it");
   verb->add_option("model", a->dir, "model folder")->required();
   verb->add_option("--reference", a->reference, "reference file (tools/reference.py writes them)")->required();
+  verb->add_option("--bf16-errors", a->bf16_errors,
+                   "PyTorch's errors in bf16, the yardstick of --dtype bf16 (tools/reference.py --errors-only)");
   verb->add_option("--dtype", a->dtype, "compute type")->check(CLI::IsMember({"f32", "bf16"}));
   verb->add_option("--form", a->form, "form of MLA for logits and greedy text")
       ->check(CLI::IsMember({"expanded", "absorbed"}));

@@ -59,8 +59,10 @@ std::int64_t KvCache::bytes_per_token() const {
 }
 
 model::ForwardResult step(const kernels::Context& cx, const model::CausalLm& model, KvCache& cache,
-                          std::span<const StepItem> items, std::int64_t crossover, const nn::Probe* probe) {
+                          std::span<const StepItem> items, std::int64_t crossover, const nn::Probe* probe,
+                          std::span<const Tensor> forced_routing) {
   model::Batch batch;
+  batch.forced_routing.assign(forced_routing.begin(), forced_routing.end());
   ops::CacheView view{cache.layers(), {}};
   std::vector<std::int32_t> tokens, positions;
   for (const StepItem& item : items) {

@@ -43,9 +43,10 @@ struct StepItem {
 };
 
 // Runs the trunk over the new tokens of all items and appends them to their sequences. Rows of the result are the
-// items' tokens in order. crossover: see nn::Input.
+// items' tokens in order. crossover: see nn::Input. forced_routing: one tensor for each MoE layer of the trunk, as
+// model::Batch has them, or empty.
 model::ForwardResult step(const kernels::Context& cx, const model::CausalLm& model, KvCache& cache,
                           std::span<const StepItem> items, std::int64_t crossover = 128,
-                          const nn::Probe* probe = nullptr);
+                          const nn::Probe* probe = nullptr, std::span<const Tensor> forced_routing = {});
 
 }  // namespace hadal::engine

@@ -29,6 +29,11 @@ class Comparison {
   void compare_integers(const std::string& name, std::span<const std::int64_t> mine);
   // An input of the replay: nothing to compare, but it was used.
   void used(const std::string& name);
+  // What bf16 can hold to no bound: f32 compares it.
+  void left_out(const std::string& name);
+  // bf16: takes PyTorch's errors from this file, too (format hadal-bf16-errors-1: tools/reference.py --errors-only).
+  // Throws Error if they are of another text, of tensors that the reference file lacks, or no finite numbers.
+  void read_errors(const std::filesystem::path& path);
   // Adds a failed row for every tensor not yet seen, and orders rows as the computation goes. layers: of the trunk;
   // those from there on are MTP modules.
   Report finish(std::int64_t layers);
@@ -38,6 +43,7 @@ class Comparison {
   void add(Row row);
   const io::Safetensors& file_;
   DType act_;
+  std::map<std::string, double> errors_;  // PyTorch's in bf16, by the tensor's name
   std::map<std::string, Row> rows_;
 };
 

@@ -80,7 +80,7 @@ std::vector<Tensor> Replay::forced() const {
   return all;
 }
 
-Tensor through_latent_cache(const Replay& r, const Rows& rows) {
+Tensor through_latent_cache(const Replay& r, const Rows& rows, const std::vector<Tensor>& forced_routing) {
   Tensor hidden = Tensor::empty({static_cast<std::int64_t>(rows.size() * rows[0].size()), r.model.config().hidden_size},
                                 r.options.act);
   std::int64_t at = 0;
@@ -89,7 +89,9 @@ Tensor through_latent_cache(const Replay& r, const Rows& rows) {
     engine::KvCache cache(r.model, nn::MlaForm::latent, n);
     engine::Sequence sequence;
     const engine::StepItem item{&sequence, row};
-    const Tensor h = engine::step(r.cx, r.model, cache, {&item, 1}, n).hidden_TD;
+    std::vector<Tensor> forced;
+    for (const Tensor& ids : forced_routing) forced.push_back(ids.rows(at, std::min(at + n, ids.size(0))));
+    const Tensor h = engine::step(r.cx, r.model, cache, {&item, 1}, n, nullptr, forced).hidden_TD;
     std::copy_n(static_cast<const std::byte*>(h.raw()), h.bytes(),
                 static_cast<std::byte*>(hidden.rows(at, at + n).raw()));
     at += n;
@@ -99,9 +101,8 @@ Tensor through_latent_cache(const Replay& r, const Rows& rows) {
 
 Tensor Replay::logits_of(const Rows& rows, const Rows& documents, const std::vector<Tensor>& forced_routing,
                          const nn::Probe* probe) const {
-  const bool latent =
-      options.form == nn::MlaForm::latent && model.config().is_mla() && documents.empty() && forced_routing.empty();
-  if (latent && probe == nullptr) return model.logits(cx, through_latent_cache(*this, rows));
+  const bool latent = options.form == nn::MlaForm::latent && model.config().is_mla() && documents.empty();
+  if (latent && probe == nullptr) return model.logits(cx, through_latent_cache(*this, rows, forced_routing));
   model::Batch batch = model::batch_of_rows(rows, documents);
   batch.forced_routing = forced_routing;
   model::ForwardOptions forward_options;
@@ -270,6 +271,7 @@ Report replay(const Context& cx, const std::filesystem::path& model_dir, const s
   Comparison comparison(file, options.act);
   const Settings settings = read_settings(file.metadata(), reference.string());
   if (!comparison.has("tokens")) fail("{}: not a reference file: it has no tensor 'tokens'", reference.string());
+  if (!options.bf16_errors.empty()) comparison.read_errors(options.bf16_errors);
   Replay r{cx,       model_dir,  options,
            settings, comparison, model::load_model(model_dir, options.act, settings.mtp_hidden)};
   if (options.tamper) options.tamper(r.model);
@@ -282,14 +284,11 @@ Report replay(const Context& cx, const std::filesystem::path& model_dir, const s
     r.long_context();
     r.steps();
   } else {
-    for (const char* prefix : {"packed.", "greedy.", "long.", "steps.", "bf16_error."}) {
-      for (const std::string& name : comparison.names_with(prefix)) comparison.used(name);
+    for (const char* prefix : {"packed.", "greedy.", "long.", "steps."}) {
+      for (const std::string& name : comparison.names_with(prefix)) comparison.left_out(name);
     }
   }
-  for (const std::string& name :
-       options.act == DType::f32 ? comparison.names_with("bf16_error.") : std::vector<std::string>()) {
-    comparison.used(name);
-  }
+  for (const std::string& name : comparison.names_with("bf16_error.")) comparison.used(name);
   return comparison.finish(r.model.config().num_hidden_layers);
 }
 

@@ -13,6 +13,7 @@ namespace hadal::verify {
 struct Options {
   DType act = DType::f32;
   nn::MlaForm form = nn::MlaForm::expanded;  // latent: logits and greedy text go through the absorbed cache
+  std::filesystem::path bf16_errors;         // PyTorch's errors in bf16, if the reference file does not hold them
   // Test hook: changes the model after loading, as a planted bug would.
   std::function<void(model::CausalLm&)> tamper;
 };
