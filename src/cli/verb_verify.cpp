@@ -32,20 +32,20 @@ void print_row(const verify::Row& row, std::size_t width) {
     fmt::print("--  {}\n", row.note);  // an input, or what bf16 leaves to f32
   } else if (counted) {
     fmt::print("{}  {}\n", row.ok ? "ok" : "NO",
-               row.ok ? row.note + ", all equal" : fmt::format("{:.0f} integers differ", row.error));
+               row.ok ? row.note + ", all equal" : fmt::format("integers that differ: {:.0f}", row.error));
   } else {
     fmt::print("{}{}{}\n", row.ok ? "ok" : "NO", real ? "" : "  ", row.note);
   }
 }
 
-// "237 tensors compared, 0 failed (5 are inputs, 73 compared in f32 only)"
+// "237 tensors compared, 0 failed (inputs: 1, in f32 only: 79)"
 std::string counts(const verify::Report& report) {
   const auto with = [&](const char* note) {
     return std::count_if(report.rows.begin(), report.rows.end(), [&](const verify::Row& r) { return r.note == note; });
   };
   std::string text =
-      fmt::format("{} tensors compared, {} failed ({} are inputs", report.rows.size(), report.failed(), with("input"));
-  if (with("f32 only") > 0) text += fmt::format(", {} compared in f32 only", with("f32 only"));
+      fmt::format("{} tensors compared, {} failed (inputs: {}", report.rows.size(), report.failed(), with("input"));
+  if (with("f32 only") > 0) text += fmt::format(", in f32 only: {}", with("f32 only"));
   return text + ")";
 }
 
