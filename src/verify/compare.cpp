@@ -61,7 +61,8 @@ std::size_t Report::failed() const {
   return static_cast<std::size_t>(std::count_if(rows.begin(), rows.end(), [](const Row& r) { return !r.ok; }));
 }
 
-Comparison::Comparison(const io::Safetensors& file, DType act) : file_(file), act_(act) {}
+Comparison::Comparison(const io::Safetensors& file, DType act, Keep keep)
+    : file_(file), act_(act), keep_(std::move(keep)) {}
 
 bool Comparison::has(const std::string& name) const { return file_.contains(name); }
 
@@ -124,6 +125,7 @@ void Comparison::add(Row row) {
 void Comparison::compare(const std::string& name, const Tensor& mine) { compare(name, to_doubles(mine)); }
 
 void Comparison::compare(const std::string& name, std::span<const double> mine) {
+  if (keep_) keep_(name, mine);
   const std::vector<double> wanted = to_doubles(reference(name));
   Row row{name, 0, bound(name), false, ""};
   if (wanted.size() != mine.size()) {
@@ -139,6 +141,7 @@ void Comparison::compare(const std::string& name, std::span<const double> mine) 
 }
 
 void Comparison::compare_integers(const std::string& name, std::span<const std::int64_t> mine) {
+  if (keep_) keep_(name, std::vector<double>(mine.begin(), mine.end()));
   const std::vector<double> wanted = to_doubles(reference(name));
   Row row{name, 0, 0, false, act_ == DType::bf16 ? "forced" : "integers"};  // bf16 takes choices from the file
   if (wanted.size() != mine.size()) {

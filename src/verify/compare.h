@@ -1,6 +1,7 @@
 // Collects rows: each tensor of the reference file is compared exactly once, with a bound that follows from its kind.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <span>
@@ -18,7 +19,9 @@ std::vector<double> to_doubles(const Tensor& t);  // any numeric dtype
 
 class Comparison {
  public:
-  Comparison(const io::Safetensors& file, DType act);
+  using Keep = std::function<void(const std::string&, std::span<const double>)>;
+  // keep, if any, gets every value that is compared.
+  Comparison(const io::Safetensors& file, DType act, Keep keep = {});
 
   bool has(const std::string& name) const;
   Tensor reference(const std::string& name) const;  // Throws Error if it is not there
@@ -44,6 +47,7 @@ class Comparison {
   const io::Safetensors& file_;
   DType act_;
   std::map<std::string, double> errors_;  // PyTorch's in bf16, by the tensor's name
+  Keep keep_;
   std::map<std::string, Row> rows_;
 };
 

@@ -38,6 +38,7 @@ struct Replay {
   const Options& options;
   const Settings settings;
   Comparison& c;
+  const std::string file;
   model::CausalLm model;
 
   model::CausalLm fresh() const {
@@ -47,6 +48,8 @@ struct Replay {
   }
 
   // In bf16 the choice of experts is the reference's (DESIGN §3): free choices differ for some tokens.
+  // Throws Error for the reference of another model.
+  void check_inputs() const;
   std::vector<Tensor> forced() const;
   Tensor logits_of(const Rows& rows, const Rows& documents, const std::vector<Tensor>& forced_routing,
                    const nn::Probe* probe) const;
@@ -67,9 +70,21 @@ std::vector<std::string> routing_names(const Comparison& c) {
   return names;
 }
 
+// MTP modules have experts wherever the model has them.
+std::size_t moe_layers(const model::Config& config) {
+  std::size_t count = 0;
+  for (std::int64_t i = 0; i < config.num_hidden_layers; ++i) count += config.is_moe_layer(i);
+  return count + (config.n_routed_experts > 0 ? static_cast<std::size_t>(config.num_nextn_predict_layers) : 0);
+}
+
 std::vector<Tensor> Replay::forced() const {
   std::vector<Tensor> all;
   if (options.act == DType::f32) return all;
+  const std::size_t wanted = moe_layers(model.config()), found = routing_names(c).size();
+  if (found != wanted) {
+    fail("{}: {} tensors 'routing.layer.*' for the {} MoE layers of the model: bf16 takes the choice of experts there",
+         file, found, wanted);
+  }
   for (const std::string& name : routing_names(c)) {
     const Tensor t = c.reference(name);
     Tensor ids = Tensor::empty({t.size(0) * t.size(1), t.size(2)}, DType::i32);
@@ -78,6 +93,22 @@ std::vector<Tensor> Replay::forced() const {
     all.push_back(ids);
   }
   return all;
+}
+
+void Replay::check_inputs() const {
+  const std::int64_t vocab = model.config().vocab_size;
+  for (const char* name : {"tokens", "greedy.prompt", "long.tokens", "steps.tokens"}) {
+    if (!c.has(name)) continue;
+    for (const double token : to_doubles(c.reference(name))) {
+      if (token >= 0 && token < static_cast<double>(vocab)) continue;
+      fail("{}: '{}' holds token {}, the model's vocabulary is {}: it must be the reference of this model", file, name,
+           token, vocab);
+    }
+  }
+  if (const Tensor logits = c.reference("logits"); logits.size(-1) != vocab) {
+    fail("{}: 'logits' is for a vocabulary of {}, the model's is {}: it must be the reference of this model", file,
+         logits.size(-1), vocab);
+  }
 }
 
 Tensor through_latent_cache(const Replay& r, const Rows& rows, const std::vector<Tensor>& forced_routing) {
@@ -154,7 +185,7 @@ void Replay::mtp(const Rows& tokens, const std::vector<Tensor>& forced_routing) 
 }
 
 void Replay::gradients() {
-  if (!c.has("loss.total")) return;
+  if (!c.has("loss.total") && c.names_with("grad.").empty()) return;
   model::CausalLm m = fresh();
   train::Optimizer optimizer(m, {});
   const train::TrainRows rows{rows_of(c.reference("tokens")), {}};
@@ -167,22 +198,20 @@ void Replay::gradients() {
     const train::Watch watch(tape, optimizer);
     result = train::run_objective(cx, m, rows, s);
   }
-  const auto scalar = [&](const std::string& name, double value) {
-    if (c.has(name)) c.compare(name, std::span<const double>(&value, 1));
-  };
+  // Whatever this model has must be in the file: c.compare throws for what is missing.
+  const auto scalar = [&](const std::string& name, double value) { c.compare(name, std::span(&value, 1)); };
   scalar("loss.main", result.main);
-  scalar("loss.balance", result.balance);
   scalar("loss.total", result.total(s));
-  if (c.has("loss.mtp")) c.compare("loss.mtp", result.mtp);
-  if (c.has("loads")) {
+  if (!result.mtp.empty()) c.compare("loss.mtp", result.mtp);
+  if (moe_layers(model.config()) > 0) {
+    scalar("loss.balance", result.balance);
     std::vector<std::int64_t> loads;
     for (const auto& layer : result.loads_LE) loads.insert(loads.end(), layer.begin(), layer.end());
     c.compare_integers("loads", loads);
   }
   for (const train::TrainedParameter& p : optimizer.parameters()) {
-    model::each_checkpoint_tensor(p.parameter, p.grad, [&](const std::string& name, const Tensor& grad) {
-      if (c.has("grad." + name)) c.compare("grad." + name, grad);
-    });
+    model::each_checkpoint_tensor(
+        p.parameter, p.grad, [&](const std::string& name, const Tensor& grad) { c.compare("grad." + name, grad); });
   }
 }
 
@@ -268,13 +297,19 @@ void Replay::steps() {
 Report replay(const Context& cx, const std::filesystem::path& model_dir, const std::filesystem::path& reference,
               const Options& options) {
   const io::Safetensors file = io::Safetensors::open(reference);
-  Comparison comparison(file, options.act);
+  Comparison comparison(file, options.act, options.keep);
   const Settings settings = read_settings(file.metadata(), reference.string());
   if (!comparison.has("tokens")) fail("{}: not a reference file: it has no tensor 'tokens'", reference.string());
   if (!options.bf16_errors.empty()) comparison.read_errors(options.bf16_errors);
-  Replay r{cx,       model_dir,  options,
-           settings, comparison, model::load_model(model_dir, options.act, settings.mtp_hidden)};
+  Replay r{cx,
+           model_dir,
+           options,
+           settings,
+           comparison,
+           reference.string(),
+           model::load_model(model_dir, options.act, settings.mtp_hidden)};
   if (options.tamper) options.tamper(r.model);
+  r.check_inputs();
   r.forward();
   r.gradients();
   // What routes freely, or runs for ten steps, can be held to no bound in bf16: those tensors stay f32's business.

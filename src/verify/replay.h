@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ struct Options {
   std::filesystem::path bf16_errors;         // PyTorch's errors in bf16, if the reference file does not hold them
   // Test hook: changes the model after loading, as a planted bug would.
   std::function<void(model::CausalLm&)> tamper;
+  // Test hook: gets each value as it is compared, by its name in the file.
+  std::function<void(const std::string& name, std::span<const double> mine)> keep;
 };
 
 struct Row {
