@@ -70,10 +70,12 @@ json rope_scaling(const RopeScaling& r) {
       {"type", ""}, {"factor", r.factor}, {"original_max_position_embeddings", r.original_max_position_embeddings}};
   if (r.type == RopeScaling::Type::yarn) {
     j["type"] = "yarn";
-    j.update({{"beta_fast", r.beta_fast},
-              {"beta_slow", r.beta_slow},
-              {"mscale", r.mscale},
-              {"mscale_all_dim", r.mscale_all_dim}});
+    j.update({{"beta_fast", r.beta_fast}, {"beta_slow", r.beta_slow}});
+    // Left out where they say nothing: files without them stay without them.
+    const RopeScaling none;
+    if (r.mscale != none.mscale || r.mscale_all_dim != none.mscale_all_dim) {
+      j.update({{"mscale", r.mscale}, {"mscale_all_dim", r.mscale_all_dim}});
+    }
   } else {
     j.erase("type");
     j.update(

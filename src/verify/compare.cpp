@@ -76,22 +76,29 @@ std::vector<std::string> Comparison::names_with(std::string_view prefix) const {
   return result;
 }
 
-double Comparison::bound(const std::string& name) const {
-  if (act_ == DType::bf16) {
-    const auto stored = errors_.find(name);
-    if (stored == errors_.end() && !has("bf16_error." + name)) {
-      fail(
-          "{}: it has no 'bf16_error.{}': in bf16 a bound is 1.5 x PyTorch's own error. Give the file that "
-          "tools/reference.py --errors-only writes as --bf16-errors",
-          file_.path().string(), name);
-    }
-    const double error = stored != errors_.end() ? stored->second : to_doubles(reference("bf16_error." + name))[0];
-    return std::min(1.5 * error, 0.9);  // at 1, zeros would do
-  }
+namespace {
+
+// Of f32, where every error is rounding in another order.
+double bound_in_f32(const std::string& name) {
   if (starts_with(name, "long.")) return 1e-3;                                    // some routings there are near ties
   if (name.ends_with("k_proj.bias") && starts_with(name, "steps.")) return 1e-3;  // its gradient nearly vanishes
   if (starts_with(name, "grad.") || starts_with(name, "steps.")) return 1e-4;
   return 1e-5;
+}
+
+}  // namespace
+
+double Comparison::bound(const std::string& name) {
+  if (act_ == DType::f32) return bound_in_f32(name);
+  const auto stored = errors_.find(name);
+  if (stored == errors_.end() && !has("bf16_error." + name)) {
+    general_bounds_ = true;
+    return starts_with(name, "loss.") ? 5e-3 : 5e-2;
+  }
+  const double error = stored != errors_.end() ? stored->second : to_doubles(reference("bf16_error." + name))[0];
+  // At 1, zeros would do. Below f32's own bound PyTorch was exact by luck: where the true gradient is zero (attention
+  // over one slot) a sum in another order is not.
+  return std::clamp(1.5 * error, bound_in_f32(name), 0.9);
 }
 
 void Comparison::read_errors(const std::filesystem::path& path) {
@@ -162,6 +169,7 @@ Report Comparison::finish(std::int64_t layers) {
     if (!rows_.contains(name)) rows_[name] = {name, 0, 0, false, "verify does not know how to compare this tensor"};
   }
   Report report;
+  report.general_bounds = general_bounds_;
   for (auto& [name, row] : rows_) report.rows.push_back(std::move(row));
   std::stable_sort(report.rows.begin(), report.rows.end(),
                    [&](const Row& a, const Row& b) { return place(a, layers) < place(b, layers); });

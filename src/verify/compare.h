@@ -42,10 +42,11 @@ class Comparison {
   Report finish(std::int64_t layers);
 
  private:
-  double bound(const std::string& name) const;
+  double bound(const std::string& name);
   void add(Row row);
   const io::Safetensors& file_;
   DType act_;
+  bool general_bounds_ = false;
   std::map<std::string, double> errors_;  // PyTorch's in bf16, by the tensor's name
   Keep keep_;
   std::map<std::string, Row> rows_;
