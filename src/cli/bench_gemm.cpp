@@ -40,7 +40,7 @@ std::vector<Layer> layers_of(const model::Config& c) {
   return all;
 }
 
-// y = x wᵀ, dx = dy w, dw += dyᵀ x: what ops/linear.cpp runs.
+// y = x wᵀ, dx = dy w, dw = dyᵀ x: what ops/linear.cpp runs in a step.
 void add_linear(BenchTable& table, const kernels::Context& cx, std::int64_t t, const std::string& preset,
                 const Layer& layer, DType dtype) {
   const std::int64_t out = layer.out, in = layer.in;
@@ -82,7 +82,6 @@ void add_linear(BenchTable& table, const kernels::Context& cx, std::int64_t t, c
                                .c = dw.raw(),
                                .ldc = in,
                                .ab = dtype,
-                               .accumulate = true,
                                .chunk = kernels::kWeightGradChunk};
   for (const auto& [what, p] : {std::pair{"y", forward}, {"dx", input}, {"dw", weight}}) {
     table.add({.name = fmt::format("{} {} {}", preset, layer.name, what),

@@ -80,7 +80,8 @@ void add_projection(BenchTable& table, const kernels::Context& cx, const Tensor&
                                           .dy = dy.raw(),
                                           .x = x.raw(),
                                           .dw = dw.data<float>(),
-                                          .ab = dtype};
+                                          .ab = dtype,
+                                          .accumulate = false};
   const auto add = [&](const char* what, const char* total, const std::function<void()>& call) {
     table.add({.name = fmt::format("{} {}", name, what),
                .shape = fmt::format("{} rows, {} -> {}", rows, in, out),
