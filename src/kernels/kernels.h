@@ -315,14 +315,15 @@ struct CrossEntropy {
 // ---- optimizer
 // -------------------------------------------------------------------------------------------------------------------
 // One pass: g = grad * grad_scale; m, v updated; p *= 1 - lr * decay; p -= lr * mhat / (sqrt(vhat) + eps); compute copy
-// written if not null.
+// written if not null. bf16 moments are rounded (to nearest even) where they are stored; the step takes them before.
 struct AdamW {
   i64 n = 0;
   float* p = nullptr;
   const float* grad = nullptr;
-  float* m = nullptr;
-  float* v = nullptr;
-  bf16* compute = nullptr;  // bf16 copy of p, or null
+  void* m = nullptr;  // (n) of dtype `moments`
+  void* v = nullptr;
+  DType moments = DType::f32;  // or bf16
+  bf16* compute = nullptr;     // bf16 copy of p, or null
   float grad_scale = 1, lr = 0, beta1 = 0.9f, beta2 = 0.95f, eps = 1e-8f, decay = 0;
   float bias1 = 1, bias2 = 1;  // 1 - beta^t
 };

@@ -172,8 +172,8 @@ TrainerState load_checkpoint(const fs::path& dir, const kernels::Context& cx, mo
   const auto copy = [](const io::Safetensors& file, const std::string& name, const Tensor& to) {
     const Tensor from = file.tensor(name);
     if (from.bytes() != to.bytes() || from.dtype() != to.dtype()) {
-      fail("{}: tensor '{}' has shape {}, the model wants {}", file.path().string(), name, to_string(from.shape()),
-           to_string(to.shape()));
+      fail("{}: tensor '{}' is {} {}, the run wants {} {}", file.path().string(), name, name_of(from.dtype()),
+           to_string(from.shape()), name_of(to.dtype()), to_string(to.shape()));
     }
     std::memcpy(to.raw(), from.raw(), from.bytes());
   };

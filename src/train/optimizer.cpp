@@ -36,8 +36,8 @@ Optimizer::Optimizer(model::CausalLm& model, const AdamWSettings& settings) : se
       convert(cx, *p.value, t.master);
     }
     t.grad = Tensor::zeros(shape, DType::f32);
-    t.m = Tensor::zeros(shape, DType::f32);
-    t.v = Tensor::zeros(shape, DType::f32);
+    t.m = Tensor::zeros(shape, settings.moments);
+    t.v = Tensor::zeros(shape, settings.moments);
     t.decays = is_matrix(p.kind);
     parameters_.push_back(std::move(t));
   });
@@ -64,8 +64,9 @@ void Optimizer::step(const kernels::Context& cx, double lr, double grad_scale, s
     kernels::run(cx, kernels::AdamW{.n = p.master.numel(),
                                     .p = p.master.data<float>(),
                                     .grad = p.grad.data<float>(),
-                                    .m = p.m.data<float>(),
-                                    .v = p.v.data<float>(),
+                                    .m = p.m.raw(),
+                                    .v = p.v.raw(),
+                                    .moments = settings_.moments,
                                     .compute = compute.dtype() == DType::bf16 ? compute.data<bf16>() : nullptr,
                                     .grad_scale = static_cast<float>(grad_scale),
                                     .lr = static_cast<float>(lr),

@@ -11,6 +11,7 @@ namespace hadal::train {
 
 struct AdamWSettings {
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, decay = 0.1;
+  DType moments = DType::f32;  // or bf16, as V3 keeps them: half the memory
 };
 
 // One trained parameter: an expert stack is one entry.

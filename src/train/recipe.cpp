@@ -57,6 +57,7 @@ std::vector<RecipeKey> keys(Recipe& r) {
       {"optimizer.beta2", &r.optimizer.beta2, "AdamW"},
       {"optimizer.eps", &r.optimizer.eps, "AdamW"},
       {"optimizer.weight_decay", &r.optimizer.weight_decay, "on tensors of two or more dimensions"},
+      {"optimizer.moments", &r.optimizer.moments, "f32 or bf16: type of AdamW's moments; V3: bf16, half the memory"},
       {"optimizer.clip", &r.optimizer.clip, "largest global gradient norm; 0: no clipping"},
       {"balance.gamma", &r.balance.gamma, "speed of the gate bias (SPEC 2.3)"},
       {"balance.gamma_final", &r.balance.gamma_final, "gamma after gamma_until"},
@@ -285,6 +286,7 @@ void check_ranges(Recipe& r, const std::string& where) {
   want(r.optimizer.beta1 >= 0 && r.optimizer.beta1 < 1, "optimizer.beta1", "in [0, 1)");
   want(r.optimizer.beta2 >= 0 && r.optimizer.beta2 < 1, "optimizer.beta2", "in [0, 1)");
   want(r.optimizer.eps > 0, "optimizer.eps", "above 0");
+  want(r.optimizer.moments == "f32" || r.optimizer.moments == "bf16", "optimizer.moments", "\"f32\" or \"bf16\"");
   want(r.optimizer.clip >= 0, "optimizer.clip", "0 or more");
   want(r.balance.gamma >= 0, "balance.gamma", "0 or more");
   want(r.balance.alpha >= 0, "balance.alpha", "0 or more");

@@ -38,6 +38,7 @@ struct Recipe {
   } lr;
   struct {
     double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1, clip = 1.0;
+    std::string moments = "f32";
   } optimizer;
   struct {
     double gamma = 1e-3, gamma_final = 0, gamma_until = 0.97;  // share of the tokens

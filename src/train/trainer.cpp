@@ -88,7 +88,8 @@ Optimizer Trainer::make_optimizer() {
   } else {
     model::load_weights(model_, r_.model.init_from);
   }
-  const AdamWSettings settings{r_.optimizer.beta1, r_.optimizer.beta2, r_.optimizer.eps, r_.optimizer.weight_decay};
+  const AdamWSettings settings{r_.optimizer.beta1, r_.optimizer.beta2, r_.optimizer.eps, r_.optimizer.weight_decay,
+                               dtype_from_name(r_.optimizer.moments)};
   return Optimizer(model_, settings);
 }
 

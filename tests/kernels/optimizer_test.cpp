@@ -20,16 +20,17 @@ kernels::AdamW settings(int step) {
 }
 
 // Three steps; outputs: weights, moments, bf16 copy.
-Outputs train(const Context& cx, i64 n, bool with_copy) {
-  Outputs out{Buffer::random(n, DType::f32, 1), Buffer(n), Buffer(n), Buffer(n, DType::bf16)};
+Outputs train(const Context& cx, i64 n, bool with_copy, DType moments = DType::f32) {
+  Outputs out{Buffer::random(n, DType::f32, 1), Buffer(n, moments), Buffer(n, moments), Buffer(n, DType::bf16)};
   for (int step = 1; step <= 3; ++step) {
     const Buffer grad = Buffer::random(n, DType::f32, 10 + static_cast<std::uint64_t>(step), 0.01);
     kernels::AdamW p = settings(step);
     p.n = n;
     p.p = out[0].data();
     p.grad = grad.data();
-    p.m = out[1].data();
-    p.v = out[2].data();
+    p.m = out[1].raw();
+    p.v = out[2].raw();
+    p.moments = moments;
     p.compute = with_copy ? out[3].data<bf16>() : nullptr;
     run(cx, p);
   }
@@ -41,6 +42,8 @@ TEST(AdamW, EqualEverywhere) {
     const Outputs with = expect_equal_everywhere("adamw", [&](const Context& cx) { return train(cx, n, true); });
     for (i64 i = 0; i < n; ++i) EXPECT_EQ(with[3].get(i), static_cast<float>(bf16(static_cast<float>(with[0].get(i)))));
     expect_equal_everywhere("adamw without copy", [&](const Context& cx) { return train(cx, n, false); });
+    expect_equal_everywhere("adamw, bf16 moments",
+                            [&](const Context& cx) { return train(cx, n, n % 2 == 0, DType::bf16); });
   }
 }
 
@@ -66,6 +69,39 @@ TEST(AdamW, EqualsThePaper) {
     EXPECT_NEAR(out[1].get(i), m[static_cast<std::size_t>(i)], 1e-2 * 1e-6);
     EXPECT_NEAR(out[2].get(i), v[static_cast<std::size_t>(i)], 2e-6 * v[static_cast<std::size_t>(i)] + 1e-30);
   }
+}
+
+// What is stored is the f32 moment, rounded to nearest even; the weights take the moment before it is rounded.
+TEST(AdamW, Bf16MomentsAreRoundedWhereTheyAreStored) {
+  constexpr i64 n = 700;
+  ThreadPool pool(1);
+  const Context cx(pool, kernels::default_isa());
+  Buffer weights = Buffer::random(n, DType::f32, 1), same = weights, m(n, DType::bf16), v(n, DType::bf16);
+  i64 rounded = 0;
+  for (int step = 1; step <= 4; ++step) {
+    const Buffer grad = Buffer::random(n, DType::f32, 20 + static_cast<std::uint64_t>(step), 0.01);
+    Buffer wide_m(n), wide_v(n);
+    for (i64 i = 0; i < n; ++i) wide_m.set(i, m.get(i)), wide_v.set(i, v.get(i));
+    kernels::AdamW p = settings(step);
+    p.n = n;
+    p.grad = grad.data();
+    p.p = same.data();
+    p.m = wide_m.raw();
+    p.v = wide_v.raw();
+    run(cx, p);
+    p.p = weights.data();
+    p.m = m.raw();
+    p.v = v.raw();
+    p.moments = DType::bf16;
+    run(cx, p);
+    EXPECT_TRUE(weights.same_bits(same)) << "step " << step;
+    for (i64 i = 0; i < n; ++i) {
+      EXPECT_EQ(m.get(i), static_cast<float>(bf16(static_cast<float>(wide_m.get(i)))));
+      EXPECT_EQ(v.get(i), static_cast<float>(bf16(static_cast<float>(wide_v.get(i)))));
+      rounded += m.get(i) != wide_m.get(i);
+    }
+  }
+  EXPECT_GT(rounded, n) << "no moment needed rounding";
 }
 
 TEST(SumSquares, EqualEverywhereAndNearTheTruth) {

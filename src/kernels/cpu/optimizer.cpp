@@ -13,9 +13,8 @@ namespace {
 
 constexpr i64 kSquaresBlock = 4096;
 
-}  // namespace
-
-void adamw(const Context& cx, const AdamW& p) {
+template <class M>
+void adamw_moments(const Context& cx, const AdamW& p, M* moment1, M* moment2) {
   const F32x16 beta1 = set1(p.beta1), beta2 = set1(p.beta2), one = set1(1.0f);
   const F32x16 rest1 = one - beta1, rest2 = one - beta2, minus_lr = set1(-p.lr);
   const F32x16 keep = one - set1(p.lr) * set1(p.decay);
@@ -24,15 +23,24 @@ void adamw(const Context& cx, const AdamW& p) {
     for_lanes(end - begin, [&](i64 offset, auto lanes) {
       const i64 i = begin + offset;
       const F32x16 g = load(p.grad + i, lanes) * scale;
-      const F32x16 m = fma(beta1, load(p.m + i, lanes), rest1 * g);
-      const F32x16 v = fma(beta2, load(p.v + i, lanes), rest2 * g * g);
+      const F32x16 m = fma(beta1, load(moment1 + i, lanes), rest1 * g);
+      const F32x16 v = fma(beta2, load(moment2 + i, lanes), rest2 * g * g);
       const F32x16 step = (m / bias1) / (sqrt(v / bias2) + eps);
       const F32x16 w = fma(minus_lr, step, load(p.p + i, lanes) * keep);
-      store(p.m + i, m, lanes);
-      store(p.v + i, v, lanes);
+      store(moment1 + i, m, lanes);
+      store(moment2 + i, v, lanes);
       store(p.p + i, w, lanes);
       if (p.compute != nullptr) store(p.compute + i, w, lanes);
     });
+  });
+}
+
+}  // namespace
+
+void adamw(const Context& cx, const AdamW& p) {
+  with_type(p.moments, [&](auto type) {
+    using M = decltype(type);
+    adamw_moments(cx, p, static_cast<M*>(p.m), static_cast<M*>(p.v));
   });
 }
 

@@ -4,10 +4,26 @@
 
 namespace hadal::kernels::ref {
 
-void adamw(const Context&, const AdamW& p) {
+namespace {
+
+template <class M>
+void adamw_moments(const AdamW& p, M* m, M* v) {
   for (i64 i = 0; i < p.n; ++i) {
-    adamw_element(p, p.grad[i], p.p[i], p.m[i], p.v[i]);
+    auto mi = static_cast<float>(m[i]), vi = static_cast<float>(v[i]);
+    adamw_element(p, p.grad[i], p.p[i], mi, vi);
+    m[i] = M(mi);
+    v[i] = M(vi);
     if (p.compute != nullptr) p.compute[i] = bf16(p.p[i]);
+  }
+}
+
+}  // namespace
+
+void adamw(const Context&, const AdamW& p) {
+  if (p.moments == DType::bf16) {
+    adamw_moments(p, static_cast<bf16*>(p.m), static_cast<bf16*>(p.v));
+  } else {
+    adamw_moments(p, static_cast<float*>(p.m), static_cast<float*>(p.v));
   }
 }
 
