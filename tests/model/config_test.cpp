@@ -72,6 +72,18 @@ TEST(Config, WrittenConfigsReadBackTheSame) {
   EXPECT_EQ(read(parse_json(config_json(c, DType::f32), "c")), c);
 }
 
+TEST(Config, YarnWithoutMscaleIsWrittenWithout) {
+  json j = fixture("v3");
+  ASSERT_EQ(j["rope_scaling"]["type"], "yarn");
+  j["rope_scaling"].erase("mscale");
+  j["rope_scaling"].erase("mscale_all_dim");
+  const Config c = read(j);
+  const json written = parse_json(config_json(c, DType::f32), "c");
+  EXPECT_FALSE(written["rope_scaling"].contains("mscale"));
+  EXPECT_FALSE(written["rope_scaling"].contains("mscale_all_dim"));
+  EXPECT_EQ(read(written), c);
+}
+
 TEST(Config, DenseMlaModelsStayDenseInTransformers) {
   json j = fixture("v3");
   j["n_routed_experts"] = nullptr;
