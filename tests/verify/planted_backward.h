@@ -168,12 +168,13 @@ inline void adamw_coupled_decay(const Context& cx, const AdamW& p) {
   real(cx).adamw(cx, q);
 }
 inline void adamw_eps_inside_root(const Context&, const AdamW& p) {
+  auto *m = static_cast<float*>(p.m), *v = static_cast<float*>(p.v);  // verify's moments are f32
   for (i64 i = 0; i < p.n; ++i) {
     const float g = p.grad[i] * p.grad_scale;
-    p.m[i] = p.beta1 * p.m[i] + (1 - p.beta1) * g;
-    p.v[i] = p.beta2 * p.v[i] + (1 - p.beta2) * g * g;
+    m[i] = p.beta1 * m[i] + (1 - p.beta1) * g;
+    v[i] = p.beta2 * v[i] + (1 - p.beta2) * g * g;
     p.p[i] *= 1 - p.lr * p.decay;
-    p.p[i] -= p.lr * (p.m[i] / p.bias1) / std::sqrt(p.v[i] / p.bias2 + p.eps);
+    p.p[i] -= p.lr * (m[i] / p.bias1) / std::sqrt(v[i] / p.bias2 + p.eps);
   }
 }
 
