@@ -40,9 +40,10 @@ TEST_P(StoredModel, PassesWithOneThread) { expect_passes(GetParam(), Machine(1),
 
 TEST_P(StoredModel, PassesWithThreeThreads) { expect_passes(GetParam(), Machine(3), nn::MlaForm::expanded); }
 
-TEST_P(StoredModel, PassesOnAvx2) {
-  if (!kernels::supported(kernels::Isa::avx2)) GTEST_SKIP() << "this machine has no AVX2";
-  expect_passes(GetParam(), Machine(2, kernels::Isa::avx2), nn::MlaForm::expanded);
+TEST_P(StoredModel, PassesOnEveryFastIsa) {
+  for (const kernels::Isa isa : {kernels::Isa::avx2, kernels::Isa::avx512}) {
+    if (kernels::supported(isa)) expect_passes(GetParam(), Machine(2, isa), nn::MlaForm::expanded);
+  }
 }
 
 TEST_P(StoredModel, PassesInTheAbsorbedForm) { expect_passes(GetParam(), Machine(2), nn::MlaForm::latent); }
