@@ -129,7 +129,8 @@ TEST_P(Bf16Test, WithoutYardstickBoundsAreGeneral) {
   const Report report = replay_bf16(GetParam(), reference_of(GetParam()), o);
   EXPECT_TRUE(report.general_bounds);
   for (const Row& row : report.rows) {
-    if (row.note.empty()) EXPECT_EQ(row.bound, row.tensor.starts_with("loss.") ? 5e-3 : 5e-2) << row.tensor;
+    if (!row.note.empty()) continue;
+    EXPECT_EQ(row.bound, row.tensor.starts_with("loss.") ? 5e-3 : 5e-2) << row.tensor;
   }
 }
 
