@@ -12,5 +12,5 @@
   X(combine_backward, CombineBackward) X(embedding, Embedding) X(embedding_backward, EmbeddingBackward) \
   X(cross_entropy, CrossEntropy) X(adamw, AdamW) X(sum_squares, SumSquares)
 #define HADAL_DECLARE(name, Params) void name(const Context&, const Params&);
-#define HADAL_ENTRY(name, Params) .name = name,
+#define HADAL_ENTRY(name, Params) .name = (name),
 // clang-format on

@@ -121,6 +121,7 @@ Tensor through_latent_cache(const Replay& r, const Rows& rows, const std::vector
     engine::Sequence sequence;
     const engine::StepItem item{&sequence, row};
     std::vector<Tensor> forced;
+    forced.reserve(forced_routing.size());
     for (const Tensor& ids : forced_routing) forced.push_back(ids.rows(at, std::min(at + n, ids.size(0))));
     const Tensor h = engine::step(r.cx, r.model, cache, {&item, 1}, n, nullptr, forced).hidden_TD;
     std::copy_n(static_cast<const std::byte*>(h.raw()), h.bytes(),
@@ -171,6 +172,7 @@ void Replay::mtp(const Rows& tokens, const std::vector<Tensor>& forced_routing) 
   const model::ForwardResult trunk = model.forward(cx, batch, {});
   const std::vector<model::MtpResult> modules = model.mtp(cx, batch, trunk, {});
   std::vector<const ops::GateResult*> gates;
+  gates.reserve(trunk.gates.size() + modules.size());
   for (const auto& g : trunk.gates) gates.push_back(&g);
   for (std::size_t k = 0; k < modules.size(); ++k) {
     if (modules[k].gate.ids_TK.defined()) gates.push_back(&modules[k].gate);

@@ -85,6 +85,7 @@ TEST(Sampler, DrawsFollowTheDistribution) {
   s.temperature = 0.8;
   s.seed = 11;
   std::vector<double> p;
+  p.reserve(z.size());
   double total = 0;
   for (const float v : z) total += std::exp(v / 0.8);
   for (const float v : z) p.push_back(std::exp(v / 0.8) / total);

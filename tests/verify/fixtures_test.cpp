@@ -29,6 +29,7 @@ void expect_passes(const std::string& name, const Machine& machine, nn::MlaForm 
     EXPECT_LE(row.bound, most_allowed(row.tensor)) << row.tensor;
   }
   std::vector<std::string> rows;
+  rows.reserve(report.rows.size());
   for (const verify::Row& row : report.rows) rows.push_back(row.tensor);
   std::sort(rows.begin(), rows.end());
   EXPECT_EQ(rows, io::Safetensors::open(file).names());  // sorted, each once

@@ -21,7 +21,7 @@ struct Plant {
   std::function<void(io::Metadata&)> file;
 };
 Plant weights(std::function<void(CausalLm&)> f) { return {nullptr, std::move(f), nullptr}; }
-Plant told(std::string key, std::string value) {
+Plant told(const std::string& key, const std::string& value) {
   return {nullptr, nullptr, [=](io::Metadata& m) { m.at(key) = value; }};
 }
 template <class P>
