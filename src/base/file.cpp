@@ -129,6 +129,39 @@ void AtomicFile::commit() {
   fsync_folder(path_.parent_path());
 }
 
+GrowingFile::GrowingFile(fs::path path, std::size_t size) : path_(std::move(path)), size_(size) {
+  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (fd_ < 0) fail_errno("open", path_);
+  if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) {
+    ::close(fd_);
+    fail_errno("cut back", path_);
+  }
+}
+
+GrowingFile::~GrowingFile() { ::close(fd_); }
+
+void GrowingFile::append(std::string_view record) {
+  pending_ += record;
+  flush();
+}
+
+void GrowingFile::flush() {
+  std::size_t done = 0;
+  while (done < pending_.size()) {
+    const ssize_t n = ::write(fd_, pending_.data() + done, pending_.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      const int error = errno;
+      if (done > 0 && ::ftruncate(fd_, static_cast<off_t>(size_)) != 0) fail_errno("cut back", path_);
+      errno = error;
+      fail_errno("write", path_);
+    }
+    done += static_cast<std::size_t>(n);
+  }
+  size_ += pending_.size();
+  pending_.clear();
+}
+
 void write_file_atomically(const fs::path& path, std::string_view content) {
   AtomicFile file(path);
   file.append(content);
@@ -179,6 +212,17 @@ void fault_point(std::string_view name, const fs::path& path) {
   const auto second = colon == std::string_view::npos ? colon : spec.find(':', colon + 1);
   if (second != std::string_view::npos && path.string().find(spec.substr(second + 1)) == std::string::npos) return;
   if (passed.fetch_add(1) + 1 == nth) ::kill(::getpid(), SIGKILL);
+}
+
+bool fault_planned(std::string_view name, std::int64_t number) {
+  const char* const wanted = std::getenv("HADAL_FAULT");
+  if (wanted == nullptr) return false;
+  const std::string_view spec(wanted);
+  const auto colon = spec.find(':');
+  if (colon == std::string_view::npos || spec.substr(0, colon) != name) return false;
+  char* end = nullptr;
+  const long long from = std::strtoll(wanted + colon + 1, &end, 10), to = *end == '-' ? std::atoll(end + 1) : from;
+  return number >= from && number <= to;
 }
 
 }  // namespace hadal

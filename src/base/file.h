@@ -52,6 +52,26 @@ class AtomicFile {
   bool direct_ = false;  // no regular file: nothing to rename
 };
 
+// A file that grows by records. One that cannot be written (the disk is full) is kept in memory and written before the
+// next; the file never ends in the middle of a record.
+class GrowingFile {
+ public:
+  // Opens or makes the file and cuts it to `size` bytes. Throws Error naming the path.
+  GrowingFile(fs::path path, std::size_t size);
+  ~GrowingFile();
+  GrowingFile(const GrowingFile&) = delete;
+  GrowingFile& operator=(const GrowingFile&) = delete;
+  // Throw Error if something cannot be written; it is kept.
+  void append(std::string_view record);
+  void flush();
+
+ private:
+  fs::path path_;
+  std::string pending_;
+  std::size_t size_ = 0;
+  int fd_ = -1;
+};
+
 void write_file_atomically(const fs::path& path, std::string_view content);
 void fsync_folder(const fs::path& folder);
 
@@ -73,5 +93,7 @@ void remove_temporaries(const fs::path& folder);
 // Test hook: HADAL_FAULT="POINT[:N[:PART]]" kills the process (SIGKILL) at the N-th (first) time the point of that name
 // is passed for a path that contains PART (any path). Points: write, fsync, rename, remove.
 void fault_point(std::string_view name, const fs::path& path);
+// Test hook: whether HADAL_FAULT is "NAME:FROM" or "NAME:FROM-TO" and `number` lies there. Names: loss (of a step).
+bool fault_planned(std::string_view name, std::int64_t number);
 
 }  // namespace hadal

@@ -10,12 +10,14 @@
 
 #include "base/error.h"
 #include "cli/failure.h"
+#include "cli/signals.h"
 #include "cli/verbs.h"
 
 int main(int argc, char** argv) {
   // Tensors come and go every step: keep their pages instead of returning them to the kernel each time.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  hadal::cli::ignore_size_limit();
   CLI::App app("hadal: train, extend, align, distil, quantise and serve models of the DeepSeek-V3 architecture");
   app.require_subcommand(1);
   hadal::cli::add_tokenizer(app);

@@ -30,4 +30,6 @@ void clear_stop_flag() {
   stop.store(false);
 }
 
+void ignore_size_limit() { std::signal(SIGXFSZ, SIG_IGN); }
+
 }  // namespace hadal::cli

@@ -1,7 +1,9 @@
-// hadal convert SRC DST: a model folder through our reader and writer, in another dtype if wanted, tensor by tensor.
+// hadal convert SRC DST: a model folder through our reader and writer, in another dtype if wanted, tensor by tensor; of
+// a training checkpoint, with --ema, the moving average of its weights.
 #include <CLI/CLI.hpp>
 
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -10,6 +12,7 @@
 #include "io/convert.h"
 #include "model/load.h"
 #include "model/names.h"
+#include "train/checkpoint.h"
 
 namespace hadal::cli {
 
@@ -20,6 +23,7 @@ namespace fs = std::filesystem;
 struct Arguments {
   std::string source, target, dtype = "f32";
   double shard_gb = 5;
+  bool ema = false;
 };
 
 void make_target(const std::string& target) {
@@ -31,12 +35,36 @@ void make_target(const std::string& target) {
   if (error) fail("cannot make the folder {}: {}", target, error.message());
 }
 
+// The averages of a checkpoint, its files checked.
+io::Safetensors open_averages(const fs::path& checkpoint) {
+  const fs::path path = checkpoint / "trainer" / "ema.safetensors";
+  if (!fs::exists(checkpoint / "trainer" / "state.json"))
+    fail("{}: --ema wants a training checkpoint (RUN/checkpoints/step-...)", checkpoint.string());
+  if (!fs::exists(path)) fail("{} is not there: the run kept no average (recipe key optimizer.ema = 0)", path.string());
+  train::read_state(checkpoint);
+  return io::Safetensors::open(path);
+}
+
+// Gate biases have no average: the live ones are taken.
+Tensor average_of(const io::Safetensors& averages, const model::CheckpointTensor& t, const io::HfDir& live) {
+  const std::string& name = t.copy_of.empty() ? t.name : t.copy_of;
+  if (t.kind == nn::ParameterKind::gate_bias) return live.tensor(name);
+  Tensor value = averages.tensor(name);
+  if (value.shape() != t.shape) {
+    fail("{}: tensor '{}' has shape {}, the model wants {}", averages.path().string(), name, to_string(value.shape()),
+         to_string(t.shape));
+  }
+  return value;
+}
+
 void run(const Arguments& a) {
   const DType type = dtype_from_name(a.dtype);
   const io::HfDir source(a.source);
   const model::Config config = model::config_of_weights(model::load_config(a.source), source);
   model::check_weights(config, source);
   model::check_copies(config, source);
+  std::optional<io::Safetensors> averages;
+  if (a.ema) averages = open_averages(a.source);
   make_target(a.target);
   const std::vector<model::CheckpointTensor> tensors = model::checkpoint_tensors(config);
   io::WeightsWriter writer(a.target, model::checkpoint_specs(config, type),
@@ -45,14 +73,16 @@ void run(const Arguments& a) {
   std::int64_t done = 0;
   for (const model::CheckpointTensor& t : tensors) {
     const std::string what = a.source + ": tensor '" + t.name + "'";
-    const Tensor value = source.tensor(t.copy_of.empty() ? t.name : t.copy_of);
+    const Tensor value =
+        averages ? average_of(*averages, t, source) : source.tensor(t.copy_of.empty() ? t.name : t.copy_of);
     writer.append(t.name, io::converted(value, model::stored_dtype(t, type), what));
     progress.update(++done);
   }
   writer.commit();
   progress.finish();
   model::write_companions(a.target, config, type, a.source);
-  fmt::print("{}: {} tensors written in {}\n", a.target, tensors.size(), name_of(type));
+  fmt::print("{}: {} tensors written in {}{}\n", a.target, tensors.size(), name_of(type),
+             a.ema ? ", averages; gate biases live" : "");
 }
 
 }  // namespace
@@ -65,6 +95,7 @@ void add_convert(CLI::App& app) {
   verb->add_option("--dtype", a->dtype, "of the weights; gates and their biases stay f32")
       ->check(CLI::IsMember({"f32", "bf16"}));
   verb->add_option("--shard-gb", a->shard_gb, "largest file, in 10^9 bytes")->check(positive());
+  verb->add_flag("--ema", a->ema, "the moving average of a training checkpoint's weights (recipe key optimizer.ema)");
   verb->callback([a] { run(*a); });
 }
 

@@ -58,15 +58,20 @@ model::Config config_of(const train::Recipe& r, const text::Tokenizer& tokenizer
   return c;
 }
 
-data::LoaderOptions loader_options(const train::Recipe& r) {
-  return {{r.data.train.begin(), r.data.train.end()},
-          r.data.weights,
-          r.data.epochs,
-          r.data.sequence_length,
-          static_cast<std::uint64_t>(r.data.seed)};
+data::LoaderOptions loader_options(const train::Recipe& r, const text::Tokenizer& tokenizer) {
+  const auto transform = r.data.fim_rate > 0 || r.data.split_rate > 0
+                             ? std::make_shared<const data::DocumentTransform>(
+                                   tokenizer, data::TransformOptions{r.data.fim_rate, r.data.split_rate})
+                             : nullptr;
+  return {{r.data.train.begin(), r.data.train.end()}, r.data.weights, r.data.epochs, r.data.sequence_length,
+          static_cast<std::uint64_t>(r.data.seed),    transform};
 }
 
-void check_tokenizer(const data::Loader& loader, const train::Recipe& r) {
+void check_data(const data::Loader& loader, const train::Recipe& r) {
+  if (loader.most_tokens() < static_cast<double>(r.train.tokens)) {
+    fail("train.tokens = {}: data.epochs allows only {:.0f} tokens: allow more epochs or train on fewer tokens",
+         r.train.tokens, loader.most_tokens());
+  }
   if (loader.tokenizer_hash() != data::tokenizer_hash(r.data.tokenizer)) {
     fail("{}: the token shards were made with another tokenizer than {}", r.data.train.front(), r.data.tokenizer);
   }
@@ -116,8 +121,8 @@ void run(const Arguments& a) {
   in.run_dir = a.run;
   const text::Tokenizer tokenizer = text::Tokenizer::load(in.recipe.data.tokenizer);
   in.config = config_of(in.recipe, tokenizer);
-  LoaderRows rows(loader_options(in.recipe));
-  check_tokenizer(rows.loader(), in.recipe);
+  LoaderRows rows(loader_options(in.recipe, tokenizer));
+  check_data(rows.loader(), in.recipe);
   in.rows = &rows;
   if (!in.recipe.data.heldout.empty())
     in.heldout = data::rows_in_order(in.recipe.data.heldout, in.recipe.data.sequence_length);

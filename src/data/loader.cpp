@@ -1,6 +1,8 @@
 #include "data/loader.h"
 
-#include <numeric>
+#include <algorithm>
+#include <bit>
+#include <limits>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -8,10 +10,23 @@
 
 namespace hadal::data {
 
+namespace {
+
+// Streams of the seed; a source's number is added.
+constexpr std::uint64_t kRows = 1, kOrder = 2, kDocuments = std::uint64_t{1} << 62;
+
+}  // namespace
+
 std::uint64_t Loader::Source::tokens() const {
   std::uint64_t n = 0;
   for (const Shard& s : shards) n += s.info().tokens;
   return n;
+}
+
+std::uint64_t Loader::Source::checksum() const {
+  std::uint64_t all = 0;
+  for (const Shard& s : shards) all = std::rotl(all, 1) ^ s.info().checksum;
+  return all;
 }
 
 Loader::Loader(const LoaderOptions& options) : options_(options) {
@@ -36,61 +51,107 @@ std::uint64_t Loader::tokens() const {
   return n;
 }
 
+double Loader::most_tokens() const {
+  double n = 0;
+  for (const Source& s : sources_) {
+    if (s.weight == 0) continue;
+    if (s.epochs == 0) return std::numeric_limits<double>::infinity();
+    n += s.epochs * static_cast<double>(s.tokens());
+  }
+  return n;
+}
+
+// Whether a source may begin another row: a row that its last epoch ends in is filled from the next one.
+bool Loader::open(std::size_t number) {
+  Source& s = sources_[number];
+  if (s.epochs == 0 || static_cast<double>(s.cursor.epoch) + 1 <= s.epochs) return true;
+  if (static_cast<double>(s.cursor.epoch) >= s.epochs) return false;
+  arrange(number, s.cursor.epoch);
+  const Document& d = s.order[s.cursor.place];
+  const std::uint64_t read =
+      s.before[s.cursor.place] + std::min(s.cursor.offset, s.shards[d.shard].document_length(d.document));
+  return static_cast<double>(s.cursor.epoch) + static_cast<double>(read) / static_cast<double>(s.tokens()) < s.epochs;
+}
+
 // Keyed by the number of the row, so that the choice does not depend on how often the run was resumed.
-std::size_t Loader::choose() const {
+std::size_t Loader::choose() {
+  std::vector<double> weights;
   double total = 0;
-  const auto open = [](const Source& s) { return s.epochs == 0 || static_cast<double>(s.cursor.epoch) < s.epochs; };
-  for (const Source& s : sources_) total += open(s) ? s.weight : 0;
+  for (std::size_t i = 0; i < sources_.size(); ++i) total += weights.emplace_back(open(i) ? sources_[i].weight : 0);
   if (total <= 0)
     fail("the training data is used up after {} rows: allow more epochs (data.epochs) or train on fewer tokens", row_);
-  double u = Rng(options_.seed, 1, row_).uniform() * total;
+  double u = Rng(options_.seed, kRows, row_).uniform() * total;
   std::size_t last = 0;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
-    if (!open(sources_[i]) || sources_[i].weight == 0) continue;
+    if (weights[i] == 0) continue;
     last = i;
-    u -= sources_[i].weight;
+    u -= weights[i];
     if (u < 0) break;
   }
   return last;
 }
 
-void Loader::arrange(Source& s, std::size_t number) const {
-  if (s.ordered == s.cursor.epoch) return;
+void Loader::arrange(std::size_t number, std::uint64_t epoch) {
+  Source& s = sources_[number];
+  if (s.ordered == epoch) return;
   s.order.clear();
   for (std::uint32_t shard = 0; shard < s.shards.size(); ++shard) {
     for (std::uint32_t d = 0; d < s.shards[shard].info().documents; ++d) s.order.push_back({shard, d});
   }
-  Rng random(options_.seed, 2 + number, s.cursor.epoch);
+  Rng random(options_.seed, kOrder + number, epoch);
   for (std::size_t i = s.order.size(); i > 1; --i) std::swap(s.order[i - 1], s.order[random.below(i)]);
-  s.ordered = s.cursor.epoch;
+  s.before.clear();
+  std::uint64_t sum = 0;
+  for (const Document& d : s.order) {
+    s.before.push_back(sum);
+    sum += s.shards[d.shard].document_length(d.document);
+  }
+  s.ordered = epoch;
+}
+
+// What is done to a document is keyed by (seed, source, epoch, document): a resumed run does the same, another epoch
+// something else.
+const std::vector<std::int32_t>& Loader::document(std::size_t number, const Cursor& at) {
+  Source& s = sources_[number];
+  arrange(number, at.epoch);
+  if (s.loaded_epoch == at.epoch && s.loaded_place == at.place) return s.document;
+  const Document& d = s.order[at.place];
+  s.loaded_epoch = kNone;
+  s.document = s.shards[d.shard].document(d.document);
+  if (options_.transform != nullptr) {
+    const std::uint64_t source = Rng(options_.seed, kDocuments + number, at.epoch).uint64();
+    options_.transform->apply(Rng(source, d.shard, d.document).uint64(), s.document);
+  }
+  s.loaded_epoch = at.epoch;
+  s.loaded_place = at.place;
+  return s.document;
 }
 
 Row Loader::next() {
   const std::size_t number = choose();
   Source& s = sources_[number];
-  ++row_;
   Row row;
-  Cursor last;
+  Cursor at = s.cursor, last;  // the source's own moves when the row is whole: a failed read loses nothing
   while (static_cast<std::int64_t>(row.tokens.size()) <= options_.sequence_length) {
-    arrange(s, number);
-    const Document& d = s.order[s.cursor.place];
-    if (s.cursor.offset == 0 || row.tokens.empty())
-      row.documents.push_back(static_cast<std::int32_t>(row.tokens.size()));
-    last = s.cursor;
-    row.tokens.push_back(s.shards[d.shard].token(d.document, s.cursor.offset));
-    if (++s.cursor.offset < s.shards[d.shard].document_length(d.document)) continue;
-    s.cursor.offset = 0;
-    if (++s.cursor.place < s.order.size()) continue;
-    s.cursor.place = 0;
-    ++s.cursor.epoch;
+    const std::vector<std::int32_t>& d = document(number, at);
+    if (at.offset == 0 || row.tokens.empty()) row.documents.push_back(static_cast<std::int32_t>(row.tokens.size()));
+    last = at;
+    row.tokens.push_back(d[at.offset]);
+    if (++at.offset < d.size()) continue;
+    at.offset = 0;
+    if (++at.place < s.order.size()) continue;
+    at.place = 0;
+    ++at.epoch;
   }
   s.cursor = last;  // the next row starts with this row's last token
+  ++row_;
   return row;
 }
 
 std::string Loader::state() const {
   json cursors = json::array();
-  for (const Source& s : sources_) cursors.push_back({s.cursor.epoch, s.cursor.place, s.cursor.offset, s.tokens()});
+  for (const Source& s : sources_)
+    cursors.push_back({s.cursor.epoch, s.cursor.place, s.cursor.offset, s.tokens(), s.checksum()});
   return json{{"row", row_}, {"sources", cursors}}.dump();
 }
 
@@ -101,18 +162,19 @@ void Loader::restore(const std::string& state) {
     if (cursors.size() != sources_.size())
       fail("the checkpoint was made with {} data folders, there are {} now", cursors.size(), sources_.size());
     for (std::size_t i = 0; i < sources_.size(); ++i) {
-      if (cursors[i].at(3).get<std::uint64_t>() != sources_[i].tokens()) {
-        fail("{}: has {} tokens, but {} when the checkpoint was made: the data has changed",
-             options_.folders[i].string(), sources_[i].tokens(), cursors[i].at(3).get<std::uint64_t>());
-      }
       Source& s = sources_[i];
-      s.cursor = {cursors[i].at(0).get<std::uint64_t>(), cursors[i].at(1).get<std::uint64_t>(),
-                  cursors[i].at(2).get<std::uint64_t>()};
-      arrange(s, i);
-      const bool inside =
-          s.cursor.place < s.order.size() &&
-          s.cursor.offset < s.shards[s.order[s.cursor.place].shard].document_length(s.order[s.cursor.place].document);
-      if (!inside) fail("the checkpoint's data position lies outside of {}", options_.folders[i].string());
+      const auto was = cursors[i].get<std::vector<std::uint64_t>>();
+      if (was.size() != 5) fail("the checkpoint's data position has {} numbers a folder, not 5", was.size());
+      if (was[3] != s.tokens() || was[4] != s.checksum()) {
+        fail(
+            "{}: has {} tokens, but {} when the checkpoint was made, checksums {:016x} and {:016x}: the data has "
+            "changed",
+            options_.folders[i].string(), s.tokens(), was[3], s.checksum(), was[4]);
+      }
+      s.cursor = {was[0], was[1], was[2]};
+      arrange(i, s.cursor.epoch);
+      if (s.cursor.place >= s.order.size() || s.cursor.offset >= document(i, s.cursor).size())
+        fail("the checkpoint's data position lies outside of {}", options_.folders[i].string());
     }
     row_ = j.at("row").get<std::uint64_t>();
   } catch (const json::exception& e) {
@@ -125,8 +187,7 @@ std::vector<std::vector<std::int32_t>> rows_in_order(const std::filesystem::path
   std::vector<std::vector<std::int32_t>> rows(1);
   for (const Shard& s : open_shards(folder)) {
     for (std::uint64_t d = 0; d < s.info().documents; ++d) {
-      for (std::uint64_t i = 0; i < s.document_length(d); ++i) {
-        const std::int32_t token = s.token(d, i);
+      for (const std::int32_t token : s.document(d)) {
         rows.back().push_back(token);
         if (static_cast<std::int64_t>(rows.back().size()) == sequence_length + 1) rows.push_back({token});
       }

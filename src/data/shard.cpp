@@ -1,10 +1,16 @@
 #include "data/shard.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <cstring>
+#include <functional>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace hadal::data {
 
@@ -35,8 +41,15 @@ std::uint64_t hash_bytes(std::span<const std::byte> bytes, std::uint64_t seed) {
   return h ^ (h >> 33);
 }
 
-Shard::Shard(const std::filesystem::path& path) : file_(std::make_shared<MappedFile>(path)) {
-  const auto bytes = file_->bytes();
+Shard::Shard(const std::filesystem::path& path) : path_(path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail("cannot open {}: {}", path.string(), std::strerror(errno));
+  fd_ = std::shared_ptr<const int>(new int(fd), [](const int* open_fd) {
+    ::close(*open_fd);
+    delete open_fd;
+  });
+  const MappedFile file(path);
+  const auto bytes = file.bytes();
   Header h{};
   if (bytes.size() < sizeof h)
     fail("{}: {} bytes are too few for a token shard: it is truncated", path.string(), bytes.size());
@@ -53,21 +66,36 @@ Shard::Shard(const std::filesystem::path& path) : file_(std::make_shared<MappedF
   const auto offsets = bytes.subspan(sizeof h, (h.documents + 1) * 8),
              tokens = bytes.subspan(sizeof h + (h.documents + 1) * 8);
   if (body_checksum(offsets, tokens) != h.checksum) fail("{}: damaged: its checksum does not fit", path.string());
-  info_ = {h.tokens, h.documents, h.text_bytes, h.tokenizer_hash, h.token_bytes};
-  offsets_ = {reinterpret_cast<const std::uint64_t*>(offsets.data()), h.documents + 1};
-  tokens_ = tokens.data();
+  info_ = {h.tokens, h.documents, h.text_bytes, h.tokenizer_hash, h.checksum, h.token_bytes};
+  std::vector<std::uint64_t> all(h.documents + 1);
+  std::memcpy(all.data(), offsets.data(), offsets.size());
+  const bool rising = std::adjacent_find(all.begin(), all.end(), std::greater_equal<>()) == all.end();
+  if (all.front() != 0 || all.back() != h.tokens || !rising)
+    fail("{}: damaged: the offsets of its documents do not rise from 0 to {}", path.string(), h.tokens);
+  offsets_ = std::make_shared<const std::vector<std::uint64_t>>(std::move(all));
 }
 
-std::int32_t Shard::token(std::uint64_t document, std::uint64_t offset) const {
-  const std::uint64_t i = offsets_[document] + offset;
-  if (info_.token_bytes == 4) {
-    std::int32_t v = 0;
-    std::memcpy(&v, tokens_ + i * 4, 4);
-    return v;
+std::vector<std::int32_t> Shard::document(std::uint64_t document) const {
+  std::vector<std::int32_t> tokens(document_length(document));
+  std::vector<std::byte> bytes(tokens.size() * info_.token_bytes);
+  const std::uint64_t begin =
+      sizeof(Header) + offsets_->size() * 8 + (*offsets_)[document] * std::uint64_t{info_.token_bytes};
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = ::pread(*fd_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(begin + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("cannot read {}: {}", path_.string(), std::strerror(errno));
+    if (n == 0) fail("{}: the file has been cut since it was opened", path_.string());
+    done += static_cast<std::size_t>(n);
   }
-  std::uint16_t v = 0;
-  std::memcpy(&v, tokens_ + i * 2, 2);
-  return v;
+  if (info_.token_bytes == 4) {
+    std::memcpy(tokens.data(), bytes.data(), bytes.size());
+  } else {
+    std::vector<std::uint16_t> narrow(tokens.size());
+    std::memcpy(narrow.data(), bytes.data(), bytes.size());
+    std::copy(narrow.begin(), narrow.end(), tokens.begin());
+  }
+  return tokens;
 }
 
 ShardWriter::ShardWriter(std::filesystem::path folder, std::int32_t vocab_size, std::uint64_t tokenizer_hash,

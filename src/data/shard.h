@@ -9,29 +9,33 @@
 #include <span>
 #include <vector>
 
-#include "base/file.h"
-
 namespace hadal::data {
 
 struct ShardInfo {
-  std::uint64_t tokens = 0, documents = 0, text_bytes = 0, tokenizer_hash = 0;
+  std::uint64_t tokens = 0, documents = 0, text_bytes = 0, tokenizer_hash = 0, checksum = 0;
   std::uint32_t token_bytes = 2;
 };
 
+// Documents are read, not mapped: a file that is cut while a run is on gives an Error, not a signal; one that is
+// removed stays readable.
 class Shard {
  public:
-  // Checks size and checksum. Throws Error naming the file and what is wrong.
+  // Checks size, checksum and offsets. Throws Error naming the file and what is wrong.
   explicit Shard(const std::filesystem::path& path);
   const ShardInfo& info() const { return info_; }
-  std::uint64_t document_length(std::uint64_t document) const { return offsets_[document + 1] - offsets_[document]; }
-  std::int32_t token(std::uint64_t document, std::uint64_t offset) const;
-  const std::filesystem::path& path() const { return file_->path(); }
+  // At least 1.
+  std::uint64_t document_length(std::uint64_t document) const {
+    return (*offsets_)[document + 1] - (*offsets_)[document];
+  }
+  // Throws Error if the file can no longer be read.
+  std::vector<std::int32_t> document(std::uint64_t document) const;
+  const std::filesystem::path& path() const { return path_; }
 
  private:
-  std::shared_ptr<MappedFile> file_;
+  std::filesystem::path path_;
+  std::shared_ptr<const int> fd_;  // closed with the last copy
+  std::shared_ptr<const std::vector<std::uint64_t>> offsets_;
   ShardInfo info_;
-  std::span<const std::uint64_t> offsets_;
-  const std::byte* tokens_ = nullptr;
 };
 
 // Collects documents and writes shards of at most `most_tokens` tokens into a folder: tokens-00000.bin, ...

@@ -10,7 +10,7 @@
   X(attention, Attention) X(attention_backward, AttentionBackward) \
   X(gate, Gate) X(gate_backward, GateBackward) X(gather_rows, GatherRows) X(gather_sum, GatherSum) \
   X(combine_backward, CombineBackward) X(embedding, Embedding) X(embedding_backward, EmbeddingBackward) \
-  X(cross_entropy, CrossEntropy) X(adamw, AdamW) X(sum_squares, SumSquares)
+  X(cross_entropy, CrossEntropy) X(adamw, AdamW) X(sum_squares, SumSquares) X(ema, Ema)
 #define HADAL_DECLARE(name, Params) void name(const Context&, const Params&);
 #define HADAL_ENTRY(name, Params) .name = (name),
 // clang-format on

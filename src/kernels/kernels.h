@@ -334,6 +334,13 @@ struct SumSquares {
   const float* x = nullptr;
   double* result = nullptr;
 };
+// average = decay average + (1 - decay) x
+struct Ema {
+  i64 n = 0;
+  const float* x = nullptr;
+  float* average = nullptr;
+  float decay = 0;
+};
 
 struct Table {
   void (*matmul)(const Context&, const Matmul&);
@@ -359,6 +366,7 @@ struct Table {
   void (*cross_entropy)(const Context&, const CrossEntropy&);
   void (*adamw)(const Context&, const AdamW&);
   void (*sum_squares)(const Context&, const SumSquares&);
+  void (*ema)(const Context&, const Ema&);
 };
 
 // Calls the context's kernel for the params struct: kernels::run(cx, Matmul{...}). The call is noted in the context's
@@ -386,5 +394,6 @@ void run(const Context& cx, const EmbeddingBackward& p);
 void run(const Context& cx, const CrossEntropy& p);
 void run(const Context& cx, const AdamW& p);
 void run(const Context& cx, const SumSquares& p);
+void run(const Context& cx, const Ema& p);
 
 }  // namespace hadal::kernels

@@ -34,8 +34,9 @@ nn::Input CausalLm::input(const kernels::Context& cx, const Batch& batch, const 
     std::vector<std::int64_t> seq_start;
     ops::Balance balance;
   };
-  const auto owned =
-      std::make_shared<const Owned>(Owned{batch.seq_start, {batch.row_start, options.balance_coefficient}});
+  const auto owned = std::make_shared<const Owned>(Owned{
+      batch.seq_start,
+      {batch.row_start, options.balance_coefficient, options.device_coefficient, options.communication_coefficient}});
   return {.cx = cx,
           .act = act_,
           .positions_T = batch.positions_T,

@@ -10,11 +10,16 @@ inline constexpr std::string_view kBosName = "<｜begin▁of▁sentence｜>";
 inline constexpr std::string_view kEosName = "<｜end▁of▁sentence｜>";
 inline constexpr std::string_view kPadName = "<｜▁pad▁｜>";
 
+// Fill-in-the-middle (SPEC §6.1).
+inline constexpr std::string_view kFimHoleName = "<｜fim▁hole｜>";
+inline constexpr std::string_view kFimBeginName = "<｜fim▁begin｜>";
+inline constexpr std::string_view kFimEndName = "<｜fim▁end｜>";
+
 // What a tokenizer of our own begins with: ids 0, 1, 2.
 inline constexpr std::array kFirstSpecialTokens = {kBosName, kEosName, kPadName};
 
 // What it ends with: cut out of any text, but printed like text (special:false), as in the released tokenizers.
 inline constexpr std::array<std::string_view, 7> kLastAddedTokens = {
-    "<think>", "</think>", "<｜User｜>", "<｜Assistant｜>", "<｜fim▁hole｜>", "<｜fim▁begin｜>", "<｜fim▁end｜>"};
+    "<think>", "</think>", "<｜User｜>", "<｜Assistant｜>", kFimHoleName, kFimBeginName, kFimEndName};
 
 }  // namespace hadal::text

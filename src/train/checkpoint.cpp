@@ -43,10 +43,34 @@ io::NamedTensors moments(Optimizer& optimizer) {
   return all;
 }
 
+// f(weight, its average) for every parameter, if an average is kept.
+template <class F>
+void each_average(const Trained& trained, const F& f) {
+  for (std::size_t i = 0; i < trained.ema.tensors().size(); ++i)
+    f(trained.optimizer.parameters()[i].parameter, trained.ema.tensors()[i]);
+}
+
+io::NamedTensors averages(const Trained& trained) {
+  io::NamedTensors all;
+  each_average(trained, [&](const nn::Parameter& p, const Tensor& value) {
+    model::each_checkpoint_tensor(p, value,
+                                  [&](const std::string& name, const Tensor& t) { all.emplace_back(name, t); });
+  });
+  return all;
+}
+
 json state_json(const TrainerState& s) {
-  return {{"format", "hadal-trainer-1"}, {"step", s.step},     {"tokens", s.tokens},
-          {"loader", s.loader},          {"recipe", s.recipe}, {"best_bits_per_byte", s.best_bits_per_byte},
-          {"best_step", s.best_step},    {"build", s.build},   {"isa", s.isa},
+  return {{"format", "hadal-trainer-1"},
+          {"step", s.step},
+          {"tokens", s.tokens},
+          {"updates", s.updates},
+          {"loader", s.loader},
+          {"guard", s.guard},
+          {"recipe", s.recipe},
+          {"best_bits_per_byte", s.best_bits_per_byte},
+          {"best_step", s.best_step},
+          {"build", s.build},
+          {"isa", s.isa},
           {"seconds", s.seconds}};
 }
 
@@ -95,8 +119,8 @@ void remove_unfinished(const fs::path& run_dir) {
   for (const fs::path& path : found) fs::remove_all(path);
 }
 
-void save_checkpoint(const fs::path& run_dir, const model::CausalLm& model, Optimizer& optimizer,
-                     const TrainerState& state, const fs::path& tokenizer_dir, std::int64_t keep) {
+void save_checkpoint(const fs::path& run_dir, const Trained& trained, const TrainerState& state,
+                     const fs::path& tokenizer_dir, std::int64_t keep) {
   const fs::path dir = checkpoint_dir(run_dir, state.step), temporary = dir.string() + ".tmp";
   std::error_code error;
   fs::remove_all(temporary, error);
@@ -104,19 +128,23 @@ void save_checkpoint(const fs::path& run_dir, const model::CausalLm& model, Opti
   if (error) fail("cannot make the checkpoint folder {}: {}", temporary.string(), error.message());
   try {
     io::NamedTensors weights;
-    for (const TrainedParameter& p : optimizer.parameters()) {
+    for (const TrainedParameter& p : trained.optimizer.parameters()) {
       model::each_checkpoint_tensor(p.parameter, p.master,
                                     [&](const std::string& name, const Tensor& t) { weights.emplace_back(name, t); });
     }
-    const_cast<model::CausalLm&>(model).visit([&](const nn::Parameter& p) {
+    trained.model.visit([&](const nn::Parameter& p) {
       if (p.kind == nn::ParameterKind::gate_bias) weights.emplace_back(p.name, *p.value);
     });
-    model::write_model_dir(temporary, model.config(), DType::f32, weights, tokenizer_dir);
-    io::write_safetensors(temporary / "trainer" / "moments.safetensors", moments(optimizer),
+    model::write_model_dir(temporary, trained.model.config(), DType::f32, weights, tokenizer_dir);
+    io::write_safetensors(temporary / "trainer" / "moments.safetensors", moments(trained.optimizer),
                           {{"format", "hadal-moments-1"}});
+    std::vector<std::string> files = {"model.safetensors", "trainer/moments.safetensors"};
+    if (!trained.ema.tensors().empty()) {
+      io::write_safetensors(temporary / "trainer" / "ema.safetensors", averages(trained), {{"format", "pt"}});
+      files.emplace_back("trainer/ema.safetensors");
+    }
     json j = state_json(state);
-    j["checksums"] = {{"model.safetensors", checksum(temporary / "model.safetensors")},
-                      {"trainer/moments.safetensors", checksum(temporary / "trainer" / "moments.safetensors")}};
+    for (const std::string& name : files) j["checksums"][name] = checksum(temporary / name);
     write_file_atomically(temporary / "trainer" / "state.json", j.dump(1));
     fsync_folder(temporary / "trainer");
     fsync_folder(temporary);
@@ -139,7 +167,9 @@ TrainerState read_state(const fs::path& dir) {
     if (j.at("format") != "hadal-trainer-1") fail("{}: format must be 'hadal-trainer-1'", path.string());
     s.step = j.at("step").get<std::int64_t>();
     s.tokens = j.at("tokens").get<std::int64_t>();
+    s.updates = j.value("updates", s.step);
     s.loader = j.at("loader").get<std::string>();
+    s.guard = j.value("guard", "");
     s.recipe = j.at("recipe").get<std::string>();
     s.best_bits_per_byte = j.at("best_bits_per_byte").get<double>();
     s.best_step = j.at("best_step").get<std::int64_t>();
@@ -164,8 +194,7 @@ TrainerState read_state(const fs::path& dir) {
   return s;
 }
 
-TrainerState load_checkpoint(const fs::path& dir, const kernels::Context& cx, model::CausalLm& model,
-                             Optimizer& optimizer) {
+TrainerState load_checkpoint(const fs::path& dir, const kernels::Context& cx, const Trained& trained) {
   const TrainerState state = read_state(dir);
   const io::Safetensors weights = io::Safetensors::open(dir / "model.safetensors");
   const io::Safetensors m = io::Safetensors::open(dir / "trainer" / "moments.safetensors");
@@ -177,7 +206,7 @@ TrainerState load_checkpoint(const fs::path& dir, const kernels::Context& cx, mo
     }
     std::memcpy(to.raw(), from.raw(), from.bytes());
   };
-  for (TrainedParameter& p : optimizer.parameters()) {
+  for (TrainedParameter& p : trained.optimizer.parameters()) {
     model::each_checkpoint_tensor(p.parameter, p.master,
                                   [&](const std::string& name, const Tensor& t) { copy(weights, name, t); });
     model::each_checkpoint_tensor(p.parameter, p.m,
@@ -185,10 +214,16 @@ TrainerState load_checkpoint(const fs::path& dir, const kernels::Context& cx, mo
     model::each_checkpoint_tensor(p.parameter, p.v,
                                   [&](const std::string& name, const Tensor& t) { copy(m, name + ".v", t); });
   }
-  model.visit([&](const nn::Parameter& p) {
+  if (!trained.ema.tensors().empty()) {
+    const io::Safetensors ema = io::Safetensors::open(dir / "trainer" / "ema.safetensors");
+    each_average(trained, [&](const nn::Parameter& p, const Tensor& value) {
+      model::each_checkpoint_tensor(p, value, [&](const std::string& name, const Tensor& t) { copy(ema, name, t); });
+    });
+  }
+  trained.model.visit([&](const nn::Parameter& p) {
     if (p.kind == nn::ParameterKind::gate_bias) copy(weights, p.name, *p.value);
   });
-  optimizer.refresh(cx);
+  trained.optimizer.refresh(cx);
   return state;
 }
 

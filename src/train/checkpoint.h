@@ -8,20 +8,29 @@
 #include <string>
 #include <vector>
 
+#include "train/ema.h"
 #include "train/optimizer.h"
 #include "train/recipe.h"
 
 namespace hadal::train {
 
-// What is not a tensor. loader: the data position, as data::Loader gives it.
+// What is not a tensor. updates: steps that were applied, not skipped. loader, guard: as data::Loader and SpikeGuard
+// give their state.
 struct TrainerState {
-  std::int64_t step = 0, tokens = 0;
-  std::string loader;
+  std::int64_t step = 0, tokens = 0, updates = 0;
+  std::string loader, guard;
   std::string recipe;  // TOML as resolved
   double best_bits_per_byte = 0;
   std::int64_t best_step = -1;  // -1: none yet
   std::string build, isa;       // of the run that wrote it
   double seconds = 0;           // trained so far
+};
+
+// The tensors of a run.
+struct Trained {
+  model::CausalLm& model;
+  Optimizer& optimizer;
+  Ema& ema;
 };
 
 std::string build_id();
@@ -36,13 +45,12 @@ void remove_unfinished(const std::filesystem::path& run_dir);
 
 // Saves and then removes all but the `keep` latest and the best. tokenizer_dir: files copied beside the model (may be
 // empty).
-void save_checkpoint(const std::filesystem::path& run_dir, const model::CausalLm& model, Optimizer& optimizer,
-                     const TrainerState& state, const std::filesystem::path& tokenizer_dir, std::int64_t keep);
+void save_checkpoint(const std::filesystem::path& run_dir, const Trained& trained, const TrainerState& state,
+                     const std::filesystem::path& tokenizer_dir, std::int64_t keep);
 
-// Loads masters, moments and gate biases; renews compute copies. Throws Error naming the file that is missing or
-// damaged.
-TrainerState load_checkpoint(const std::filesystem::path& dir, const kernels::Context& cx, model::CausalLm& model,
-                             Optimizer& optimizer);
+// Loads masters, moments, moving average and gate biases; renews compute copies. Throws Error naming the file that is
+// missing or damaged.
+TrainerState load_checkpoint(const std::filesystem::path& dir, const kernels::Context& cx, const Trained& trained);
 // The state alone.
 TrainerState read_state(const std::filesystem::path& dir);
 

@@ -1,11 +1,7 @@
 #include "train/metrics.h"
 
-#include <fcntl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <limits>
 
 #include "base/error.h"
@@ -18,6 +14,7 @@ std::string to_json(const StepMetrics& m) {
   json j = {{"step", m.step},
             {"tokens", m.tokens},
             {"total_tokens", m.total_tokens},
+            {"rows", m.rows},
             {"loss", m.loss},
             {"main", m.main},
             {"mtp", m.mtp},
@@ -32,6 +29,8 @@ std::string to_json(const StepMetrics& m) {
             {"max_violation", m.max_violation},
             {"loads", m.loads_LE},
             {"memory_gib", m.memory_gib}};
+  if (m.device_balance != 0) j["device_balance"] = m.device_balance;
+  if (m.communication_balance != 0) j["communication_balance"] = m.communication_balance;
   if (m.skipped) j["skipped"] = true;
   if (m.validated) {
     j["heldout_bits_per_byte"] = m.heldout_bits_per_byte;
@@ -53,9 +52,12 @@ StepMetrics from_json(const json& j) {
   m.step = j.at("step").get<std::int64_t>();
   m.tokens = j.at("tokens").get<std::int64_t>();
   m.total_tokens = j.at("total_tokens").get<std::int64_t>();
+  m.rows = j.value("rows", std::int64_t{0});
   m.loss = number(j, "loss");
   m.main = number(j, "main");
   m.balance = number(j, "balance");
+  m.device_balance = number(j, "device_balance");
+  m.communication_balance = number(j, "communication_balance");
   m.grad_norm = number(j, "grad_norm");
   m.lr = number(j, "lr");
   m.gamma = number(j, "gamma");
@@ -109,7 +111,7 @@ std::vector<StepMetrics> read_metrics(const std::filesystem::path& path) {
   return parse_metrics(read_file(path), path.string(), 1);
 }
 
-MetricsLog::MetricsLog(const std::filesystem::path& path, std::int64_t step) : path_(path) {
+MetricsLog::MetricsLog(const std::filesystem::path& path, std::int64_t step) {
   std::string kept;
   if (fs::exists(path)) {
     each_line(read_file(path), path.string(), 1, [&](std::string_view line, const StepMetrics& m) {
@@ -117,23 +119,7 @@ MetricsLog::MetricsLog(const std::filesystem::path& path, std::int64_t step) : p
     });
   }
   write_file_atomically(path, kept);
-  fd_ = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (fd_ < 0) fail("cannot open {}: {}", path.string(), std::strerror(errno));
-}
-
-MetricsLog::~MetricsLog() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-void MetricsLog::append(const StepMetrics& m) {
-  const std::string line = to_json(m) + "\n";
-  std::size_t done = 0;
-  while (done < line.size()) {
-    const ssize_t n = ::write(fd_, line.data() + done, line.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("cannot write {}: {}", path_.string(), std::strerror(errno));
-    done += static_cast<std::size_t>(n);
-  }
+  file_ = std::make_unique<GrowingFile>(path, kept.size());
 }
 
 double peak_memory_gib() {

@@ -3,21 +3,25 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
+
 namespace hadal::train {
 
 struct StepMetrics {
-  std::int64_t step = 0, tokens = 0, total_tokens = 0;
+  std::int64_t step = 0, tokens = 0, total_tokens = 0, rows = 0;
   double loss = 0, main = 0, balance = 0, grad_norm = 0, lr = 0, gamma = 0, lambda = 0;
+  double device_balance = 0, communication_balance = 0;  // V2's losses; written if the recipe weighs them
   std::vector<double> mtp;
   double seconds = 0, tokens_per_second = 0, share_of_peak = 0;
   std::vector<double> max_violation;                // a layer each, of this step's batch
   std::vector<std::vector<std::int64_t>> loads_LE;  // MoE layers, then MTP modules
   double memory_gib = 0;                            // peak resident so far
-  bool skipped = false;                             // gradient not finite: parameters untouched
+  bool skipped = false;                             // by the spike guard: parameters untouched
   // Set when this step was followed by a validation.
   bool validated = false;
   double heldout_bits_per_byte = 0, heldout_loss = 0, heldout_max_violation = 0;
@@ -36,14 +40,12 @@ std::vector<StepMetrics> read_metrics(const std::filesystem::path& path);
 class MetricsLog {
  public:
   MetricsLog(const std::filesystem::path& path, std::int64_t step);
-  ~MetricsLog();
-  MetricsLog(const MetricsLog&) = delete;
-  MetricsLog& operator=(const MetricsLog&) = delete;
-  void append(const StepMetrics& m);
+  // As GrowingFile: what cannot be written is kept.
+  void append(const StepMetrics& m) { file_->append(to_json(m) + "\n"); }
+  void flush() { file_->flush(); }
 
  private:
-  std::filesystem::path path_;
-  int fd_ = -1;
+  std::unique_ptr<GrowingFile> file_;
 };
 
 double peak_memory_gib();

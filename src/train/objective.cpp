@@ -68,7 +68,8 @@ std::int64_t TrainRows::loss_tokens() const {
 }
 
 double ObjectiveResult::total(const ObjectiveSettings& s) const {
-  double t = main + s.balance_alpha * balance;
+  double t = main + s.balance_alpha * balance + s.device_alpha * device_balance +
+             s.communication_alpha * communication_balance;
   for (const double m : mtp) t += s.mtp_lambda / static_cast<double>(mtp.size()) * m;
   return t;
 }
@@ -79,7 +80,10 @@ ObjectiveResult run_objective(const kernels::Context& cx, model::CausalLm& model
   batch.forced_routing = s.forced_routing;
   model::ForwardOptions options;
   options.balance = true;
-  options.balance_coefficient = static_cast<float>(s.balance_alpha / static_cast<double>(s.global_rows));
+  const auto sequences = static_cast<double>(s.global_rows);
+  options.balance_coefficient = static_cast<float>(s.balance_alpha / sequences);
+  options.device_coefficient = static_cast<float>(s.device_alpha / sequences);
+  options.communication_coefficient = static_cast<float>(s.communication_alpha / sequences);
   options.recompute = s.recompute;
   const auto tokens = static_cast<double>(s.global_tokens);
   ObjectiveResult result;
@@ -97,16 +101,17 @@ ObjectiveResult run_objective(const kernels::Context& cx, model::CausalLm& model
     return sum(loss.nll_T) / tokens;
   };
   result.main = add_loss(trunk.hidden_TD, all, 1, 1.0);
-  for (const ops::GateResult& gate : trunk.gates) {
+  const auto add_gate = [&](const ops::GateResult& gate) {
     result.loads_LE.push_back(loads_of(gate));
-    result.balance += gate.balance / static_cast<double>(s.global_rows);
-  }
+    result.balance += gate.balance / sequences;
+    result.device_balance += gate.device_balance / sequences;
+    result.communication_balance += gate.communication_balance / sequences;
+  };
+  for (const ops::GateResult& gate : trunk.gates) add_gate(gate);
   for (std::size_t k = 0; k < mtp.size(); ++k) {
     const double weight = s.mtp_lambda / static_cast<double>(model.mtp_modules().size());
     result.mtp.push_back(add_loss(mtp[k].hidden_TD, mtp[k].slots, static_cast<std::int64_t>(k) + 2, weight));
-    if (!mtp[k].gate.loads_E.defined()) continue;
-    result.loads_LE.push_back(loads_of(mtp[k].gate));
-    result.balance += mtp[k].gate.balance / static_cast<double>(s.global_rows);
+    if (mtp[k].gate.loads_E.defined()) add_gate(mtp[k].gate);
   }
   std::vector<Tensor> seeds;
   std::erase_if(losses, [](const Tensor& l) { return !l.node(); });

@@ -1,5 +1,5 @@
 // The pre-training objective (SPEC §3.1, §2.3): main cross-entropy + lambda/D * sum of MTP losses + alpha * balance
-// loss.
+// loss; for comparison, V2's device and communication losses with alphas of their own.
 #pragma once
 
 #include <vector>
@@ -24,12 +24,14 @@ struct ObjectiveSettings {
   std::int64_t global_tokens = 0, global_rows = 0;
   nn::Recompute recompute = nn::Recompute::none;
   std::vector<Tensor> forced_routing;  // as model::Batch has it
+  double device_alpha = 0, communication_alpha = 0;
 };
 
 struct ObjectiveResult {
   double main = 0;          // sum of nll / global_tokens
   std::vector<double> mtp;  // the same for each MTP module
-  double balance = 0;       // sum over rows and MoE layers of sum f P, / global_rows; before alpha
+  // Sums over rows and MoE layers of ops::GateResult's losses, / global_rows; before the alphas.
+  double balance = 0, device_balance = 0, communication_balance = 0;
   double total(const ObjectiveSettings& s) const;
   std::vector<std::vector<std::int64_t>> loads_LE;  // MoE layers, then MTP modules
 };

@@ -32,7 +32,7 @@ class Optimizer {
   void zero_grads();
   // Global norm over all gradients; per-tensor sums of squares are added in parameter order, in double.
   double grad_norm(const kernels::Context& cx) const;
-  // step counts from 1. Gradients are multiplied by grad_scale first. Compute copies are renewed.
+  // step: applied steps, this one included. Gradients are multiplied by grad_scale first. Compute copies are renewed.
   void step(const kernels::Context& cx, double lr, double grad_scale, std::int64_t step);
   // Renews the model's compute copies from the masters.
   void refresh(const kernels::Context& cx);

@@ -19,6 +19,11 @@ nn::Recompute recompute_of(const Recipe& r) {
                                             : nn::Recompute::none;
 }
 
+std::int64_t rows_multiple(const Recipe& r) {
+  if (r.train.rows_multiple > 0) return r.train.rows_multiple;
+  return std::max<std::int64_t>(1, r.train.micro_rows);
+}
+
 std::vector<RecipeKey> keys(Recipe& r) {
   return {
       {"model.preset", &r.model.preset, "architecture by name (hadal inspect lists them); model.config overrides it"},
@@ -32,13 +37,19 @@ std::vector<RecipeKey> keys(Recipe& r) {
       {"data.tokenizer", &r.data.tokenizer, "folder with tokenizer.json"},
       {"data.train", &r.data.train, "folders of token shards (hadal data prepare)"},
       {"data.weights", &r.data.weights, "mixture weights, one a folder; empty: by size"},
-      {"data.epochs", &r.data.epochs, "most epochs of each folder; empty: no bound"},
+      {"data.epochs", &r.data.epochs, "most epochs of each folder, fractions too; 0 or empty: no bound"},
       {"data.heldout", &r.data.heldout, "folder of token shards for validation; empty: none"},
       {"data.sequence_length", &r.data.sequence_length, "tokens of a training row"},
       {"data.seed", &r.data.seed, "key of the document order"},
       {"data.document_mask", &r.data.document_mask, "attention stays inside documents (V3's pre-training: false)"},
+      {"data.fim_rate", &r.data.fim_rate, "share of the documents turned into fill-in-the-middle, PSM (V3: 0.1)"},
+      {"data.split_rate", &r.data.split_rate,
+       "share of the tokens that join punctuation and line ends to be split (V3 does so, at an undisclosed rate)"},
       {"train.tokens", &r.train.tokens, "tokens to train on"},
       {"train.rows", &r.train.rows, "rows of a step (the global batch)"},
+      {"train.rows_start", &r.train.rows_start, "rows of the first step, rising to train.rows; 0: no ramp"},
+      {"train.ramp_share", &r.train.ramp_share, "share of the tokens over which the rows rise (V3: 0.0317)"},
+      {"train.rows_multiple", &r.train.rows_multiple, "rows of a step are a multiple of this; 0: of micro_rows"},
       {"train.micro_rows", &r.train.micro_rows, "rows of a micro-batch; 0: all of them at once"},
       {"train.threads", &r.train.threads, "0: all CPUs; results do not depend on it", true},
       {"train.recompute", &r.train.recompute,
@@ -59,10 +70,22 @@ std::vector<RecipeKey> keys(Recipe& r) {
       {"optimizer.weight_decay", &r.optimizer.weight_decay, "on tensors of two or more dimensions"},
       {"optimizer.moments", &r.optimizer.moments, "f32 or bf16: type of AdamW's moments; V3: bf16, half the memory"},
       {"optimizer.clip", &r.optimizer.clip, "largest global gradient norm; 0: no clipping"},
+      {"optimizer.ema", &r.optimizer.ema, "decay of a moving average of the weights (hadal convert --ema); 0: none"},
+      {"guard.z", &r.guard.z,
+       "a step is skipped if its loss is so many standard deviations above the last ones; 0: only if it is not finite"},
+      {"guard.grad_z", &r.guard.grad_z, "the same for the gradient norm, whose level may drift; 0: not looked at"},
+      {"guard.window", &r.guard.window, "applied steps that give mean and deviation; judged from half of them on"},
+      {"guard.most_in_row", &r.guard.most_in_row,
+       "skipped steps in a row that end the run with a checkpoint; 0: any number", true},
       {"balance.gamma", &r.balance.gamma, "speed of the gate bias (SPEC 2.3)"},
       {"balance.gamma_final", &r.balance.gamma_final, "gamma after gamma_until"},
       {"balance.gamma_until", &r.balance.gamma_until, "share of the tokens"},
       {"balance.alpha", &r.balance.alpha, "weight of the sequence-wise balance loss"},
+      {"balance.expert_alpha", &r.balance.expert_alpha,
+       "V2's alpha1: the same sum, added to balance.alpha (V2: 0.003)"},
+      {"balance.device_alpha", &r.balance.device_alpha, "V2's alpha2: load of the groups of experts (V2: 0.05)"},
+      {"balance.communication_alpha", &r.balance.communication_alpha,
+       "V2's alpha3: tokens sent to each group of experts (V2: 0.02)"},
       {"mtp.lambda", &r.mtp.lambda, "weight of the MTP loss"},
       {"mtp.lambda_final", &r.mtp.lambda_final, "lambda after lambda_until"},
       {"mtp.lambda_until", &r.mtp.lambda_until, "share of the tokens"},
@@ -273,6 +296,15 @@ void check_ranges(Recipe& r, const std::string& where) {
   want(r.train.rows >= 1, "train.rows", "1 or more");
   want(r.train.micro_rows >= 0 && (r.train.micro_rows == 0 || r.train.rows % r.train.micro_rows == 0),
        "train.micro_rows", "0 or a divisor of train.rows");
+  want(r.data.fim_rate >= 0 && r.data.fim_rate <= 1, "data.fim_rate", "from 0 to 1");
+  want(r.data.split_rate >= 0 && r.data.split_rate <= 1, "data.split_rate", "from 0 to 1");
+  const std::int64_t multiple = rows_multiple(r);
+  want(r.train.rows_multiple >= 0 && (r.train.micro_rows == 0 || multiple % r.train.micro_rows == 0) &&
+           r.train.rows % multiple == 0,
+       "train.rows_multiple", "0 or a multiple of train.micro_rows that divides train.rows");
+  want(r.train.rows_start >= 0 && r.train.rows_start <= r.train.rows && r.train.rows_start % multiple == 0,
+       "train.rows_start", fmt::format("0 or a multiple of {} up to train.rows", multiple));
+  want(r.train.ramp_share >= 0 && r.train.ramp_share <= 1, "train.ramp_share", "from 0 to 1");
   want(r.train.tokens >= 0, "train.tokens", "0 or more");
   want(r.train.threads >= 0 && r.train.threads <= 1024, "train.threads", "from 0 to 1024");
   want(r.train.recompute == "none" || r.train.recompute == "selective" || r.train.recompute == "blocks",
@@ -288,8 +320,16 @@ void check_ranges(Recipe& r, const std::string& where) {
   want(r.optimizer.eps > 0, "optimizer.eps", "above 0");
   want(r.optimizer.moments == "f32" || r.optimizer.moments == "bf16", "optimizer.moments", "\"f32\" or \"bf16\"");
   want(r.optimizer.clip >= 0, "optimizer.clip", "0 or more");
+  want(r.optimizer.ema >= 0 && r.optimizer.ema < 1, "optimizer.ema", "in [0, 1)");
+  want(r.guard.z >= 0, "guard.z", "0 or more");
+  want(r.guard.grad_z >= 0, "guard.grad_z", "0 or more");
+  want(r.guard.window >= 2, "guard.window", "2 or more");
+  want(r.guard.most_in_row >= 0, "guard.most_in_row", "0 or more");
   want(r.balance.gamma >= 0, "balance.gamma", "0 or more");
   want(r.balance.alpha >= 0, "balance.alpha", "0 or more");
+  want(r.balance.expert_alpha >= 0, "balance.expert_alpha", "0 or more");
+  want(r.balance.device_alpha >= 0, "balance.device_alpha", "0 or more");
+  want(r.balance.communication_alpha >= 0, "balance.communication_alpha", "0 or more");
   want(r.mtp.lambda >= 0, "mtp.lambda", "0 or more");
   want(r.validation.every >= 0, "validation.every", "0 or more");
   want(r.validation.rows >= 1, "validation.rows", "1 or more");

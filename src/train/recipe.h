@@ -26,9 +26,12 @@ struct Recipe {
     std::vector<double> epochs;
     std::int64_t sequence_length = 512, seed = 1;
     bool document_mask = false;
+    double fim_rate = 0, split_rate = 0;
   } data;
   struct {
     std::int64_t tokens = 0, rows = 16, micro_rows = 0, threads = 0;
+    std::int64_t rows_start = 0, rows_multiple = 0;
+    double ramp_share = 0;  // of the tokens
     std::string recompute = "none";
   } train;
   struct {
@@ -39,10 +42,16 @@ struct Recipe {
   struct {
     double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1, clip = 1.0;
     std::string moments = "f32";
+    double ema = 0;
   } optimizer;
+  struct {
+    double z = 6, grad_z = 0;
+    std::int64_t window = 128, most_in_row = 10;
+  } guard;
   struct {
     double gamma = 1e-3, gamma_final = 0, gamma_until = 0.97;  // share of the tokens
     double alpha = 1e-4;
+    double expert_alpha = 0, device_alpha = 0, communication_alpha = 0;  // V2's
   } balance;
   struct {
     double lambda = 0.3, lambda_final = 0.1, lambda_until = 0.67;  // share of the tokens
@@ -56,6 +65,8 @@ struct Recipe {
 };
 
 nn::Recompute recompute_of(const Recipe& recipe);
+// What the rows of every step are a multiple of.
+std::int64_t rows_multiple(const Recipe& recipe);
 
 // One key of a recipe, bound to its place.
 struct RecipeKey {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "train/recipe.h"
+
 namespace hadal::train {
 
 // Linear warm-up, constant, cosine to `final`, then further constant stages: V3's shape; a constant or a
@@ -31,5 +33,22 @@ struct StepSchedule {
   std::vector<Stage> stages;
   double at(std::int64_t tokens) const;
 };
+
+// Rows of a step (the global batch): linear in tokens from `start` to `full` over the first `ramp_tokens` tokens (V3:
+// 3072 to 15360 over 469B), rounded down to a multiple of `multiple`, of which `start` and `full` are multiples. The
+// last step takes what is left up to `all_tokens`, rounded up to a multiple.
+struct BatchRamp {
+  std::int64_t start = 1, full = 1, multiple = 1;
+  std::int64_t ramp_tokens = 0, all_tokens = 0, row_tokens = 1;
+  std::int64_t rows_at(std::int64_t tokens) const;
+};
+
+struct Schedules {
+  LrSchedule lr;
+  StepSchedule gamma, lambda;
+  BatchRamp rows;
+};
+// Shares of a recipe's tokens as numbers of tokens.
+Schedules schedules_of(const Recipe& recipe);
 
 }  // namespace hadal::train

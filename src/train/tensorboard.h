@@ -22,7 +22,9 @@ class TensorBoardLog {
  public:
   // Throws Error naming the path, as report::EventFile does.
   TensorBoardLog(const std::filesystem::path& run_dir, std::int64_t step, const model::Config& config);
+  // As GrowingFile: what cannot be written is kept.
   void append(const StepMetrics& metrics);
+  void flush() { file_.flush(); }
 
  private:
   std::vector<std::string> gates_;

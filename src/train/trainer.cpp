@@ -3,14 +3,18 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
+#include <optional>
+#include <tuple>
 
 #include "base/file.h"
 #include "model/accounting.h"
 #include "model/load.h"
 #include "train/accumulate.h"
 #include "train/objective.h"
+#include "train/run_log.h"
 #include "train/schedule.h"
-#include "train/tensorboard.h"
+#include "train/spike_guard.h"
 
 namespace hadal::train {
 
@@ -20,31 +24,6 @@ using Clock = std::chrono::steady_clock;
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-std::int64_t share(double of_tokens, std::int64_t tokens) {
-  return std::llround(of_tokens * static_cast<double>(tokens));
-}
-
-struct Schedules {
-  LrSchedule lr;
-  StepSchedule gamma, lambda;
-};
-
-Schedules schedules_of(const Recipe& r) {
-  const std::int64_t all = r.train.tokens;
-  Schedules s;
-  s.lr.peak = r.lr.peak;
-  s.lr.final = r.lr.final;
-  s.lr.warmup = share(r.lr.warmup_share, all);
-  s.lr.stable = share(r.lr.stable_share, all);
-  const std::int64_t tail = r.lr.tail_from.empty() ? all : share(r.lr.tail_from.front(), all);
-  s.lr.decay = std::max<std::int64_t>(0, tail - s.lr.warmup - s.lr.stable);
-  for (std::size_t i = 0; i < r.lr.tail_from.size(); ++i)
-    s.lr.tail.push_back({share(r.lr.tail_from[i], all), r.lr.tail_lr[i]});
-  s.gamma = {r.balance.gamma, {{share(r.balance.gamma_until, all), r.balance.gamma_final}}};
-  s.lambda = {r.mtp.lambda, {{share(r.mtp.lambda_until, all), r.mtp.lambda_final}}};
-  return s;
-}
-
 class Trainer {
  public:
   Trainer(const kernels::Context& cx, const TrainerInput& in)
@@ -53,7 +32,9 @@ class Trainer {
         r_(in.recipe),
         model_(in.config, dtype_from_name(r_.model.dtype)),
         optimizer_(make_optimizer()),
-        schedules_(schedules_of(r_)) {}
+        ema_(optimizer_, r_.optimizer.ema),
+        schedules_(schedules_of(r_)),
+        guard_({r_.guard.z, r_.guard.grad_z, r_.guard.window, r_.guard.most_in_row}) {}
 
   TrainerOutcome run();
 
@@ -61,11 +42,14 @@ class Trainer {
   Optimizer make_optimizer();
   bool resume();
   StepMetrics step();
+  std::vector<SourceRow> read_rows(std::int64_t rows);
   void backward(const std::vector<SourceRow>& rows, StepMetrics& m);
   void apply(StepMetrics& m);
   Evaluation validate(bool whole);
   void note_validation(const Evaluation& e, StepMetrics& m);
   void save();
+  bool try_save();
+  [[noreturn]] void give_up();
   bool stopped() const { return in_.stop != nullptr && in_.stop->load(); }
   void say(const std::string& line) const {
     if (in_.on_message) in_.on_message(line);
@@ -76,8 +60,11 @@ class Trainer {
   const Recipe& r_;
   model::CausalLm model_;
   Optimizer optimizer_;
+  Ema ema_;
   Schedules schedules_;
+  SpikeGuard guard_;
   TrainerState state_;
+  std::optional<RunLog> log_;
   double peak_ = 0;
   std::int64_t saved_step_ = -1;
 };
@@ -98,8 +85,9 @@ bool Trainer::resume() {
   if (steps.empty()) return false;
   const fs::path dir = checkpoint_dir(in_.run_dir, steps.back());
   try {
-    state_ = load_checkpoint(dir, cx_, model_, optimizer_);
+    state_ = load_checkpoint(dir, cx_, {model_, optimizer_, ema_});
     in_.rows->restore(state_.loader);
+    guard_.restore(state_.guard);
   } catch (const Error& e) {
     // Nothing is thrown away by itself: it may be a wrong mount, or a disk that should be looked after.
     const std::string way_out =
@@ -119,17 +107,20 @@ bool Trainer::resume() {
 }
 
 void Trainer::backward(const std::vector<SourceRow>& rows, StepMetrics& m) {
-  const std::int64_t micro = r_.train.micro_rows > 0 ? r_.train.micro_rows : r_.train.rows;
+  const auto all = static_cast<std::int64_t>(rows.size());
+  const std::int64_t micro = r_.train.micro_rows > 0 ? r_.train.micro_rows : all;
   ObjectiveSettings s;
   s.mtp_lambda = m.lambda;
-  s.balance_alpha = r_.balance.alpha;
-  s.global_tokens = r_.train.rows * r_.data.sequence_length;
-  s.global_rows = r_.train.rows;
+  s.balance_alpha = r_.balance.alpha + r_.balance.expert_alpha;
+  s.device_alpha = r_.balance.device_alpha;
+  s.communication_alpha = r_.balance.communication_alpha;
+  s.global_tokens = all * r_.data.sequence_length;
+  s.global_rows = all;
   s.recompute = recompute_of(r_);
   GradientTree tree(optimizer_);
-  const bool whole = micro == r_.train.rows;
+  const bool whole = micro == all;
   optimizer_.zero_grads();
-  for (std::int64_t first = 0; first < r_.train.rows; first += micro) {
+  for (std::int64_t first = 0; first < all; first += micro) {
     TrainRows part;
     for (std::int64_t i = first; i < first + micro; ++i) {
       part.tokens.push_back(rows[static_cast<std::size_t>(i)].tokens);
@@ -141,9 +132,15 @@ void Trainer::backward(const std::vector<SourceRow>& rows, StepMetrics& m) {
       const Watch watch(tape, optimizer_);
       result = run_objective(cx_, model_, part, s);
     }
+    if (first == 0 && fault_planned("loss", m.step)) {
+      result.main = std::numeric_limits<double>::quiet_NaN();
+      optimizer_.parameters().front().grad.data<float>()[0] = std::numeric_limits<float>::quiet_NaN();
+    }
     if (!whole) tree.take(cx_);
     m.main += result.main;
     m.balance += result.balance;
+    if (s.device_alpha > 0) m.device_balance += result.device_balance;
+    if (s.communication_alpha > 0) m.communication_balance += result.communication_balance;
     m.loss += result.total(s);
     m.mtp.resize(result.mtp.size());
     for (std::size_t k = 0; k < result.mtp.size(); ++k) m.mtp[k] += result.mtp[k];
@@ -159,31 +156,33 @@ void Trainer::backward(const std::vector<SourceRow>& rows, StepMetrics& m) {
 void Trainer::apply(StepMetrics& m) {
   m.grad_norm = optimizer_.grad_norm(cx_);
   for (const auto& loads : m.loads_LE) m.max_violation.push_back(max_violation(loads));
-  if (!std::isfinite(m.grad_norm) || !std::isfinite(m.loss)) {
+  if (const std::string spike = guard_.judge(m.loss, m.main, m.grad_norm); !spike.empty()) {
     m.skipped = true;
-    say(fmt::format("step {}: loss {} and gradient norm {}: not finite, the step is skipped", m.step, m.loss,
-                    m.grad_norm));
+    say(fmt::format("step {} is skipped: {}", m.step, spike));
     return;
   }
   const double clip = r_.optimizer.clip;
-  optimizer_.step(cx_, m.lr, clip > 0 ? std::min(1.0, clip / (m.grad_norm + 1e-6)) : 1.0, m.step);
+  optimizer_.step(cx_, m.lr, clip > 0 ? std::min(1.0, clip / (m.grad_norm + 1e-6)) : 1.0, state_.updates + 1);
+  ema_.update(cx_, state_.updates == 0);
+  ++state_.updates;
   const std::vector<Tensor> biases = model_.gate_biases();
   for (std::size_t b = 0; b < biases.size(); ++b) update_gate_bias(biases[b], m.loads_LE[b], m.gamma);
 }
 
 StepMetrics Trainer::step() {
   const Clock::time_point start = Clock::now();
-  const std::int64_t step_tokens = r_.train.rows * r_.data.sequence_length;
   StepMetrics m;
+  m.rows = schedules_.rows.rows_at(state_.tokens);
+  const std::int64_t step_tokens = m.rows * r_.data.sequence_length;
   m.step = state_.step + 1;
   m.total_tokens = r_.train.tokens;
   m.lr = schedules_.lr.at(state_.tokens, step_tokens);
   m.gamma = schedules_.gamma.at(state_.tokens);
   m.lambda = schedules_.lambda.at(state_.tokens);
-  std::vector<SourceRow> rows;
-  for (std::int64_t i = 0; i < r_.train.rows; ++i) rows.push_back(in_.rows->next());
+  const std::vector<SourceRow> rows = read_rows(m.rows);
   backward(rows, m);
   apply(m);
+  state_.loader = in_.rows->state();
   state_.step = m.step;
   state_.tokens += step_tokens;
   m.tokens = state_.tokens;
@@ -193,6 +192,24 @@ StepMetrics Trainer::step() {
   m.share_of_peak = m.tokens_per_second * model::train_flops_per_token(in_.config, r_.data.sequence_length) / peak_;
   m.memory_gib = peak_memory_gib();
   return m;
+}
+
+// Data that can no longer be read stop the run whole: what has been trained is saved first.
+std::vector<SourceRow> Trainer::read_rows(std::int64_t n) {
+  std::vector<SourceRow> rows;
+  try {
+    for (std::int64_t i = 0; i < n; ++i) rows.push_back(in_.rows->next());
+  } catch (const Error& e) {
+    if (state_.step == 0) throw;
+    std::string saved = fmt::format("step {} is saved", state_.step);
+    try {
+      save();
+    } catch (const std::exception& s) {
+      saved = fmt::format("step {} could not be saved: {}", state_.step, s.what());
+    }
+    fail("{}: the run stops; {}", e.what(), saved);
+  }
+  return rows;
 }
 
 Evaluation Trainer::validate(bool whole) {
@@ -212,20 +229,42 @@ void Trainer::note_validation(const Evaluation& e, StepMetrics& m) {
 
 void Trainer::save() {
   if (saved_step_ == state_.step) return;
-  state_.loader = in_.rows->state();
+  log_->flush();  // a run that goes on from this checkpoint has the lines of all steps before it
+  state_.guard = guard_.state();
   state_.recipe = to_toml(r_);
   state_.build = build_id();
   state_.isa = kernels::name_of(cx_.isa());
-  save_checkpoint(in_.run_dir, model_, optimizer_, state_, r_.data.tokenizer, r_.checkpoint.keep);
+  save_checkpoint(in_.run_dir, {model_, optimizer_, ema_}, state_, r_.data.tokenizer, r_.checkpoint.keep);
   saved_step_ = state_.step;
+}
+
+// A checkpoint on the way: the run outlives a disk that is full. False: it was not written, and said so.
+bool Trainer::try_save() {
+  try {
+    save();
+    return true;
+  } catch (const std::exception& e) {
+    say(fmt::format("no checkpoint of step {}: {}; the run goes on", state_.step, e.what()));
+    return false;
+  }
+}
+
+void Trainer::give_up() {
+  const std::int64_t skipped = guard_.skipped_in_row();
+  guard_.forgive();  // whoever starts the run again gives it as many steps
+  save();
+  fail(
+      "{} steps in a row were skipped, the last is step {}: the run stops; {} holds what came before, the same command "
+      "goes on from there",
+      skipped, state_.step, checkpoint_dir(in_.run_dir, state_.step).string());
 }
 
 TrainerOutcome Trainer::run() {
   TrainerOutcome outcome;
   const bool resumed = resume();
-  peak_ = measure_gemm_peak(cx_, model_.act());
-  MetricsLog log(in_.run_dir / "metrics.jsonl", state_.step);
-  TensorBoardLog board(in_.run_dir, state_.step, in_.config);
+  peak_ = in_.peak_flops > 0 ? in_.peak_flops : measure_gemm_peak(cx_, model_.act());
+  log_.emplace(in_.run_dir, state_.step, in_.config);
+  state_.loader = in_.rows->state();
   const fs::path before = in_.run_dir / "before.json";
   if (!resumed && !in_.heldout.empty()) {
     outcome.before = validate(true);
@@ -233,23 +272,25 @@ TrainerOutcome Trainer::run() {
   }
   while (state_.tokens < r_.train.tokens && !stopped()) {
     StepMetrics m = step();
+    const std::pair best_before{state_.best_step, state_.best_bits_per_byte};
     const bool last = state_.tokens >= r_.train.tokens;
-    bool keep = last || (r_.checkpoint.every > 0 && m.step % r_.checkpoint.every == 0);
+    bool keep = (r_.checkpoint.every > 0 && m.step % r_.checkpoint.every == 0);
     if (!in_.heldout.empty() && (last || (r_.validation.every > 0 && m.step % r_.validation.every == 0))) {
       const Evaluation e = validate(last);
       note_validation(e, m);
       if (last) outcome.after = e;
       // Validations on the way read fewer rows than the last: only they are compared with each other.
-      if (!last && (state_.best_step < 0 || e.bits_per_byte() < state_.best_bits_per_byte)) {
+      const bool best = state_.best_step < 0 || e.bits_per_byte() < state_.best_bits_per_byte;
+      if (!last && best && std::isfinite(e.bits_per_byte())) {
         state_.best_bits_per_byte = e.bits_per_byte();
         state_.best_step = m.step;
         keep = true;
       }
     }
-    log.append(m);  // before the save: a run that goes on from that checkpoint has this step's line
-    board.append(m);
+    if (const std::string problem = log_->append(m); !problem.empty()) say(problem);
     if (in_.on_step) in_.on_step(m);
-    if (keep) save();
+    if (guard_.gives_up()) give_up();
+    if (keep && !last && !try_save()) std::tie(state_.best_step, state_.best_bits_per_byte) = best_before;
   }
   save();
   outcome.finished = state_.tokens >= r_.train.tokens;
@@ -283,9 +324,21 @@ void claim_folder(const TrainerInput& in) {
   write_file_atomically(path, to_toml(in.recipe));
 }
 
+// With one group both losses are constants: whoever weighs them expects something else.
+void check_groups(const TrainerInput& in) {
+  if (in.config.n_group > 1 && in.config.topk_method != model::TopkMethod::greedy) return;
+  const auto& b = in.recipe.balance;
+  for (const auto& [key, alpha] :
+       {std::pair{"device_alpha", b.device_alpha}, std::pair{"communication_alpha", b.communication_alpha}}) {
+    if (alpha > 0)
+      fail("balance.{} = {}: the model's gate has no groups of experts (n_group > 1): must be 0", key, alpha);
+  }
+}
+
 }  // namespace
 
 TrainerOutcome train(const kernels::Context& cx, const TrainerInput& input) {
+  check_groups(input);
   make_folder(input);
   const FolderLock lock(input.run_dir);
   claim_folder(input);

@@ -21,6 +21,7 @@ struct TrainerInput {
   RowSource* rows = nullptr;
   std::vector<std::vector<std::int32_t>> heldout;      // rows of T + 1 tokens; may be empty
   std::function<std::int64_t(std::int32_t)> bytes_of;  // UTF-8 bytes of a token
+  double peak_flops = 0;                               // for share_of_peak, FLOP/s; 0: measured
   const std::atomic<bool>* stop = nullptr;             // set by a signal: save and return
   std::function<void(const StepMetrics&)> on_step;     // progress
   std::function<void(const std::string&)> on_message;  // one line for the user

@@ -1,4 +1,4 @@
-// AdamW against the paper's formula in double, the sum of squares, every ISA.
+// AdamW against the paper's formula in double, the sum of squares, the moving average, every ISA.
 #include "kernels/ref/optimizer.h"
 
 #include "checks.h"
@@ -115,6 +115,21 @@ TEST(SumSquares, EqualEverywhereAndNearTheTruth) {
     double sum = 0;
     for (i64 i = 0; i < n; ++i) sum += x.get(i) * x.get(i);
     EXPECT_NEAR(out[0].get(0), sum, 260 * 6e-8 * sum);
+  }
+}
+
+TEST(Ema, EqualEverywhereAndTheFormula) {
+  for (const i64 n : kLengths) {
+    const Buffer x = Buffer::random(n, DType::f32, 1, 3), before = Buffer::random(n, DType::f32, 2);
+    const Outputs out = expect_equal_everywhere("moving average", [&](const Context& cx) {
+      Outputs o{Buffer::random(n, DType::f32, 2)};
+      run(cx, kernels::Ema{.n = n, .x = x.data(), .average = o[0].data(), .decay = 0.99f});
+      return o;
+    });
+    for (i64 i = 0; i < n; ++i) {
+      const double average = 0.99 * before.get(i) + 0.01 * x.get(i);
+      EXPECT_NEAR(out[0].get(i), average, 2e-7 * (std::abs(before.get(i)) + std::abs(x.get(i))));
+    }
   }
 }
 

@@ -14,6 +14,8 @@ using test::same_bits;
 struct Trained {
   model::CausalLm model;
   train::Optimizer optimizer;
+  train::Ema ema{optimizer, 0};
+  train::Trained all() { return {model, optimizer, ema}; }
   explicit Trained(const model::Config& config, DType moments)
       : model(randomised(config)), optimizer(model, {.moments = moments}) {}
   static model::CausalLm randomised(const model::Config& config) {
@@ -51,17 +53,17 @@ TEST(Moments, Bf16ResumesToTheBit) {
   Trained straight(config, DType::bf16), resumed(config, DType::bf16), wide(config, DType::f32);
   for (int i = 1; i <= 2; ++i) straight.step(cx, i);
   const train::TrainerState state{.step = 2};
-  train::save_checkpoint(folder.path(), straight.model, straight.optimizer, state, {}, 1);
+  train::save_checkpoint(folder.path(), straight.all(), state, {}, 1);
   const auto dir = train::checkpoint_dir(folder.path(), 2);
   const auto file = io::Safetensors::open(dir / "trainer" / "moments.safetensors");
   EXPECT_EQ(file.tensor("model.norm.weight.m").dtype(), DType::bf16);
   EXPECT_EQ(file.tensor("model.norm.weight.v").dtype(), DType::bf16);
-  train::load_checkpoint(dir, cx, resumed.model, resumed.optimizer);
+  train::load_checkpoint(dir, cx, resumed.all());
   expect_equal(straight, resumed);
   for (int i = 3; i <= 4; ++i) straight.step(cx, i), resumed.step(cx, i);
   expect_equal(straight, resumed);
   // Moments of another type are not taken for these.
-  EXPECT_THROW(train::load_checkpoint(dir, cx, wide.model, wide.optimizer), Error);
+  EXPECT_THROW(train::load_checkpoint(dir, cx, wide.all()), Error);
 }
 
 TEST(Moments, Bf16TakeHalfTheMemory) {

@@ -195,7 +195,7 @@ std::int64_t step_of_event(std::string_view payload) {
   return 0;
 }
 
-EventFile::EventFile(const std::filesystem::path& path, std::int64_t step) : path_(path) {
+EventFile::EventFile(const std::filesystem::path& path, std::int64_t step) {
   std::error_code error;
   fs::create_directories(path.parent_path(), error);
   if (error) fail("cannot make the folder {}: {}", path.parent_path().string(), error.message());
@@ -208,10 +208,7 @@ EventFile::EventFile(const std::filesystem::path& path, std::int64_t step) : pat
       kept += kHeader + payload.size() + kFooter;
     }
   }
-  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (fd_ < 0) fail("cannot open {}: {}", path.string(), std::strerror(errno));
-  if (::ftruncate(fd_, static_cast<off_t>(kept)) != 0)
-    fail("cannot cut {} back: {}", path.string(), std::strerror(errno));
+  file_ = std::make_unique<GrowingFile>(path, kept);
   std::string event;
   if (kept == 0) {
     event = event_head(now(), 0);
@@ -222,22 +219,9 @@ EventFile::EventFile(const std::filesystem::path& path, std::int64_t step) : pat
     event = event_head(now(), step + 1);
     put_bytes(event, 7, start);
   }
-  write(encode_record(event));
+  file_->append(encode_record(event));
 }
 
-EventFile::~EventFile() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-void EventFile::append(const Event& event) { write(encode_record(encode_event(event))); }
-
-void EventFile::write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("cannot write {}: {}", path_.string(), std::strerror(errno));
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
+void EventFile::append(const Event& event) { file_->append(encode_record(encode_event(event))); }
 
 }  // namespace hadal::report

@@ -5,9 +5,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/file.h"
 
 namespace hadal::report {
 
@@ -41,15 +44,12 @@ std::int64_t step_of_event(std::string_view payload);
 class EventFile {
  public:
   EventFile(const std::filesystem::path& path, std::int64_t step);
-  ~EventFile();
-  EventFile(const EventFile&) = delete;
-  EventFile& operator=(const EventFile&) = delete;
+  // As GrowingFile: what cannot be written is kept.
   void append(const Event& event);
+  void flush() { file_->flush(); }
 
  private:
-  void write(std::string_view bytes);
-  std::filesystem::path path_;
-  int fd_ = -1;
+  std::unique_ptr<GrowingFile> file_;
 };
 
 }  // namespace hadal::report

@@ -1,4 +1,4 @@
-// AdamW in one pass, and the sum of squares; ref/optimizer.h is the definition.
+// AdamW in one pass, the sum of squares, the moving average; ref/optimizer.h is the definition.
 #include <cmath>
 
 #include "kernels/cpu/lanes.h"
@@ -61,6 +61,16 @@ void sum_squares(const Context& cx, const SumSquares& p) {
   double total = 0;
   for (i64 b = 0; b < blocks; ++b) total += partial[b];
   *p.result = total;
+}
+
+void ema(const Context& cx, const Ema& p) {
+  const F32x16 decay = set1(p.decay), rest = set1(1.0f) - decay;
+  run_blocks(cx, p.n, 1, [&](i64 begin, i64 end, int) {
+    for_lanes(end - begin, [&](i64 offset, auto lanes) {
+      const i64 i = begin + offset;
+      store(p.average + i, fma(decay, load(p.average + i, lanes), rest * load(p.x + i, lanes)), lanes);
+    });
+  });
 }
 
 }  // namespace hadal::kernels::HADAL_ISA_NS

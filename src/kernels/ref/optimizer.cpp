@@ -1,6 +1,7 @@
 #include "kernels/ref/optimizer.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace hadal::kernels::ref {
 
@@ -35,6 +36,10 @@ void sum_squares(const Context&, const SumSquares& p) {
     total += block.total();
   }
   *p.result = total;
+}
+
+void ema(const Context&, const Ema& p) {
+  for (i64 i = 0; i < p.n; ++i) p.average[i] = std::fma(p.decay, p.average[i], (1.0f - p.decay) * p.x[i]);
 }
 
 }  // namespace hadal::kernels::ref

@@ -1,0 +1,134 @@
+#include "data/transform.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "text/special_tokens.h"
+#include "text/unicode.h"
+
+namespace hadal::data {
+
+namespace {
+
+// Streams of a document's key.
+constexpr std::uint64_t kFim = 0, kSplit = 1;
+
+bool is_line_end(char32_t c) { return c == '\n' || c == '\r'; }
+
+// `bytes` cut where line ends begin or stop; empty if it is not punctuation (with blanks around it) and line ends.
+std::vector<std::string> runs(std::string_view bytes) {
+  std::vector<std::string> all;
+  bool punctuation = false, before = false;
+  for (const char *p = bytes.data(), *end = p + bytes.size(); p < end;) {
+    const text::Decoded c = text::decode_utf8(p, end);
+    if (c.code_point == text::kInvalid) return {};
+    const text::CharClass kind = text::char_class(c.code_point);
+    const bool mark = kind == text::CharClass::punctuation || kind == text::CharClass::symbol;
+    if (!mark && kind != text::CharClass::white) return {};
+    punctuation = punctuation || mark;
+    if (all.empty() || is_line_end(c.code_point) != before) all.emplace_back();
+    before = is_line_end(c.code_point);
+    all.back().append(p, c.size);
+    p += c.size;
+  }
+  return punctuation && all.size() > 1 ? all : std::vector<std::string>();
+}
+
+// Added tokens of a text: a cut inside one would take it apart.
+using Ranges = std::vector<std::pair<std::size_t, std::size_t>>;
+
+// The first place from `at` on where a character begins, outside added tokens.
+std::size_t next_cut(const std::string& text, const Ranges& added, std::size_t at) {
+  for (const auto& [begin, end] : added) {
+    if (at > begin && at < end) at = end;
+  }
+  while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
+  return at;
+}
+
+}  // namespace
+
+DocumentTransform::DocumentTransform(const text::Tokenizer& tokenizer, const TransformOptions& options)
+    : tokenizer_(tokenizer), options_(options) {
+  if (options.fim_rate > 0) {
+    for (const auto& [name, id] : {std::pair{text::kFimBeginName, &begin_}, std::pair{text::kFimHoleName, &hole_},
+                                   std::pair{text::kFimEndName, &end_}}) {
+      const auto found = tokenizer.token_id(name);
+      if (!found) fail("data.fim_rate = {}: the tokenizer has no token {}", options.fim_rate, name);
+      *id = *found;
+    }
+    // A prefix space would come in before each piece.
+    if (tokenizer.decode_bytes(tokenizer.encode("a")) != "a")
+      fail("data.fim_rate = {}: this tokenizer changes the text it encodes", options.fim_rate);
+  }
+  if (options.split_rate > 0) {
+    find_parts();
+    if (parts_.empty()) {
+      fail("data.split_rate = {}: the tokenizer has no token that joins punctuation and a line end: must be 0",
+           options.split_rate);
+    }
+  }
+}
+
+void DocumentTransform::find_parts() {
+  for (std::int32_t id = 0; id < tokenizer_.vocab_size(); ++id) {
+    if (tokenizer_.is_added(id)) continue;
+    std::vector<std::int32_t> ids;
+    for (const std::string& run : runs(tokenizer_.token_bytes(id))) {
+      const std::vector<std::int32_t> part = tokenizer_.encode(run);
+      ids.insert(ids.end(), part.begin(), part.end());
+    }
+    if (ids.size() > 1 && tokenizer_.decode_bytes(ids) == tokenizer_.token_bytes(id)) parts_[id] = std::move(ids);
+  }
+}
+
+void DocumentTransform::apply(std::uint64_t key, std::vector<std::int32_t>& document) const {
+  if (options_.fim_rate > 0) fill_in_the_middle(key, document);
+  if (options_.split_rate > 0) split(key, document);
+}
+
+void DocumentTransform::fill_in_the_middle(std::uint64_t key, std::vector<std::int32_t>& document) const {
+  Rng random(key, kFim, 0);
+  if (random.uniform() >= options_.fim_rate) return;
+  const bool ended = !document.empty() && document.back() == tokenizer_.eos_id();
+  std::string text;
+  Ranges added;
+  for (std::size_t i = 0; i + (ended ? 1 : 0) < document.size(); ++i) {
+    const std::string_view bytes = tokenizer_.token_bytes(document[i]);
+    if (tokenizer_.is_added(document[i])) added.emplace_back(text.size(), text.size() + bytes.size());
+    text += bytes;
+  }
+  std::array<std::size_t, 2> cut{};
+  for (std::size_t& c : cut) c = next_cut(text, added, random.below(text.size() + 1));
+  std::sort(cut.begin(), cut.end());
+  const std::string_view all = text;
+  std::vector<std::int32_t> ids;
+  for (const auto& [mark, piece] : {std::pair{begin_, all.substr(0, cut[0])}, std::pair{hole_, all.substr(cut[1])},
+                                    std::pair{end_, all.substr(cut[0], cut[1] - cut[0])}}) {
+    ids.push_back(mark);
+    const std::vector<std::int32_t> part = tokenizer_.encode(piece);
+    ids.insert(ids.end(), part.begin(), part.end());
+  }
+  if (ended) ids.push_back(document.back());
+  document = std::move(ids);
+}
+
+void DocumentTransform::split(std::uint64_t key, std::vector<std::int32_t>& document) const {
+  std::vector<std::int32_t> ids;
+  ids.reserve(document.size());
+  for (std::size_t i = 0; i < document.size(); ++i) {
+    const auto found = parts_.find(document[i]);
+    if (found == parts_.end() || Rng(key, kSplit, i).uniform() >= options_.split_rate) {
+      ids.push_back(document[i]);
+    } else {
+      ids.insert(ids.end(), found->second.begin(), found->second.end());
+    }
+  }
+  document = std::move(ids);
+}
+
+}  // namespace hadal::data

@@ -1,0 +1,28 @@
+// What a run writes down as it goes: metrics.jsonl and RUN/tensorboard. Both outlive a disk that is full for a while.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "train/metrics.h"
+#include "train/tensorboard.h"
+
+namespace hadal::train {
+
+class RunLog {
+ public:
+  // Cut back to `step`. Throws Error naming the file.
+  RunLog(const std::filesystem::path& run_dir, std::int64_t step, const model::Config& config);
+  // Why a step could not be written, or empty. It is kept and written with a later one; told once until
+  // all is written.
+  std::string append(const StepMetrics& m);
+  // Throws Error while there is something that cannot be written.
+  void flush();
+
+ private:
+  MetricsLog metrics_;
+  TensorBoardLog board_;
+  bool told_ = false;
+};
+
+}  // namespace hadal::train
