@@ -229,7 +229,7 @@ void Trainer::note_validation(const Evaluation& e, StepMetrics& m) {
 
 void Trainer::save() {
   if (saved_step_ == state_.step) return;
-  log_->flush();  // a run that goes on from this checkpoint has the lines of all steps before it
+  if (log_) log_->flush();  // a run that goes on from this checkpoint has the lines of all steps before it
   state_.guard = guard_.state();
   state_.recipe = to_toml(r_);
   state_.build = build_id();

@@ -102,6 +102,7 @@ TEST(Loader, EpochsEndASourceThenTheRun) {
 // Texts with much to split, so that every document changes its length.
 std::vector<std::string> texts(int n) {
   std::vector<std::string> all;
+  all.reserve(static_cast<std::size_t>(n));
   for (int i = 0; i < n; ++i) {
     all.push_back(fmt::format("Item {}: one.\nTwo (three);\n\nFour, \"five\".\n{}", i,
                               std::string(static_cast<std::size_t>(i % 7), '!')));
@@ -160,7 +161,7 @@ TEST(Loader, TransformedDocumentsArePackedWhole) {
     for (const std::int32_t id : read(loader, 1)) {
       if (documents == 2 * kTexts) break;
       document.push_back(id);
-      if (id != *t.eos_id()) continue;
+      if (id != t.eos_id().value_or(-1)) continue;
       document.pop_back();
       bool turned = false;
       const std::string text = straightened(t, document, turned);

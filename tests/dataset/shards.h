@@ -20,7 +20,7 @@ inline void write_texts(const std::filesystem::path& folder, const std::vector<s
   ShardWriter writer(folder, t.vocab_size(), 1);
   for (const std::string& text : texts) {
     std::vector<std::int32_t> ids = t.encode(text);
-    ids.push_back(*t.eos_id());
+    ids.push_back(t.eos_id().value_or(-1));
     writer.add(ids, text.size());
   }
   writer.finish();
@@ -31,8 +31,8 @@ inline void write_numbers(const std::filesystem::path& folder, std::int32_t firs
                           std::uint64_t most_tokens = 1u << 26) {
   ShardWriter writer(folder, 100000, 1, most_tokens);
   for (const int length : lengths) {
-    std::vector<std::int32_t> ids;
-    for (int i = 0; i < length; ++i) ids.push_back(first++);
+    std::vector<std::int32_t> ids(static_cast<std::size_t>(length));
+    for (std::int32_t& id : ids) id = first++;
     writer.add(ids, ids.size());
   }
   writer.finish();

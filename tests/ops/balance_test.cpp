@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <functional>
+#include <numeric>
 
 #include "kernels/ref/gate.h"
 #include "op_table.h"
@@ -26,8 +27,8 @@ Problem problem(kernels::GateScore score) {
   p.logits = random_tensor({p.starts.back(), p.experts}, DType::f32, random);
   p.choice = Tensor::empty({p.starts.back(), p.top_k}, DType::i32);
   for (std::int64_t t = 0; t < p.starts.back(); ++t) {
-    std::vector<std::int32_t> all;
-    for (std::int32_t e = 0; e < p.experts; ++e) all.push_back(e);
+    std::vector<std::int32_t> all(static_cast<std::size_t>(p.experts));
+    std::iota(all.begin(), all.end(), 0);
     // Half of the tokens within two groups, so that a group may have several experts of a token.
     std::shuffle(all.begin(), t % 2 == 0 ? all.begin() + 6 : all.end(), random);
     std::sort(all.begin(), all.begin() + p.top_k);

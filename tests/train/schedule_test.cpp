@@ -57,7 +57,7 @@ TEST(Schedules, V3InFull) {
   EXPECT_EQ(r.train.tokens, 14800 * B);
   // Batch: 3072 to 15360 over the first 469B.
   EXPECT_EQ(s.rows.rows_at(0), 3072);
-  EXPECT_NEAR(static_cast<double>(s.rows.rows_at(469 * B / 2)), (3072 + 15360) / 2, 8);
+  EXPECT_NEAR(static_cast<double>(s.rows.rows_at(469 * B / 2)), (3072.0 + 15360.0) / 2, 8);
   EXPECT_LT(s.rows.rows_at(468 * B), 15360);
   EXPECT_EQ(s.rows.rows_at(470 * B), 15360);
   EXPECT_EQ(s.rows.rows_at(14 * T), 15360);
