@@ -12,10 +12,10 @@ namespace hadal::model {
 
 struct ForwardOptions {
   nn::MlaForm form = nn::MlaForm::expanded;
-  std::int64_t crossover = 128;   // latent form only
+  std::int64_t crossover = 128;  // latent form only
   // alpha / sequences of the global batch, for the three losses of ops::Balance.
   float balance_coefficient = 0, device_coefficient = 0, communication_coefficient = 0;
-  bool balance = false;           // compute the balance statistics
+  bool balance = false;  // compute the balance statistics
   const nn::Probe* probe = nullptr;
   nn::Recompute recompute = nn::Recompute::none;
 };
