@@ -13,13 +13,13 @@ check() { if eval "$2"; then echo "ok: $1"; else echo "NO: $1"; bad=1; fi; }
 "$hadal" data prepare --tokenizer tok --input text.jsonl --out shards >/dev/null 2>&1
 printf '[model]\npreset = "tiny"\n[data]\ntokenizer = "tok"\ntrain = ["shards"]\nheldout = "shards"\nsequence_length = 32\n[train]\ntokens = 3840\nrows = 4\n' >recipe.toml
 
-check "a run that has not begun" '"$hadal" watch run --once | grep -q "no step yet"'
+check "a run that has not begun" '[[ $("$hadal" watch run --once) == *"no step yet"* ]]'
 "$hadal" watch run --interval 0.05 >lines.txt &
 watcher=$!
 "$hadal" pretrain recipe.toml --run run >/dev/null 2>&1
 wait "$watcher"
-check "the view begins before the run" 'head -n 1 lines.txt | grep -q "no step yet"'
-check "and ends with it" 'tail -n 1 lines.txt | grep -q "^step 30  100 %.*held-out [0-9.]*  finished$"'
+check "the view begins before the run" 'grep -q "no step yet" <(head -n 1 lines.txt)'
+check "and ends with it" 'grep -q "^step 30  100 %.*held-out [0-9.]*  finished$" <(tail -n 1 lines.txt)'
 check "no escape codes where there is no terminal" '! grep -q "$(printf "\033")" lines.txt'
 
 "$hadal" watch run --once >frame.txt
@@ -34,8 +34,8 @@ check "no escape codes in a frame" '! grep -q "$(printf "\033")" frame.txt'
 # script(1) gives the program a terminal. INT is what Ctrl-C sends.
 script -qec "bash -c '\"$hadal\" watch nothing & pid=\$!; sleep 1; kill -INT \$pid; wait \$pid; echo rc=\$?'" typescript >/dev/null
 check "Ctrl-C ends the view without an error" 'grep -q "rc=0" typescript'
-check "the first screen comes back, with its cursor" 'tr -d "\r\n" <typescript | grep -qF "$(printf "\033[?25h\033[?1049l")"'
-check "nothing is drawn on the other screen afterwards" '! sed "s/.*1049l//;1,/1049l/d" typescript | grep -qF "$(printf "\033[H")"'
+check "the first screen comes back, with its cursor" 'grep -qF "$(printf "\033[?25h\033[?1049l")" <(tr -d "\r\n" <typescript)'
+check "nothing is drawn on the other screen afterwards" '! grep -qF "$(printf "\033[H")" <(sed "s/.*1049l//;1,/1049l/d" typescript)'
 
 head -c 200 /dev/urandom | base64 -w 0 >run/metrics.jsonl
 echo >>run/metrics.jsonl
