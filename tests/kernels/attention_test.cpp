@@ -189,6 +189,44 @@ TEST(Attention, GradientsDoNotDependOnThreads) {
   }
 }
 
+// Values one step of bf16 apart: what the scores can learn is as small as the rounding of `out`, and dS must not come
+// from it. Against f32, whose `out` has sixteen more bits; then dq's error is the rounding of dS, of dq and of their
+// products.
+TEST(Attention, GradientsOfTheFirstTileDoNotSeeTheRoundingOfTheOutput) {
+  const AttentionShape shape{2, 2, 24, 8, 16};
+  AttentionProblem<bf16> p(shape, {1, 2, 17, 64}, 4);
+  AttentionProblem<float> exact(shape, {1, 2, 17, 64}, 4);
+  std::mt19937_64 random(7);
+  for (i64 r = 0; r < p.rows; ++r) {
+    for (i64 h = 0; h < 2; ++h) {
+      for (i64 c = 24; c < 40; ++c) p.kv[r * p.kv_width + h * 40 + c] = bf16(random() % 2 != 0 ? 1.0f : 1.0078125f);
+    }
+  }
+  const auto copy = [](auto& to, const auto& from) {
+    for (i64 i = 0; i < to.size(); ++i) to[i] = static_cast<float>(from[i]);
+  };
+  copy(exact.q, p.q);
+  copy(exact.kv, p.kv);
+  copy(exact.k2, p.k2);
+  copy(exact.d_out, p.d_out);
+  std::vector<Isa> isas = fast_isas();
+  isas.push_back(Isa::ref);
+  for (const Isa isa : isas) {
+    ThreadPool pool(2);
+    const Context cx(pool, isa);
+    const auto found = backward(cx, p, forward(cx, p));
+    const auto wanted = backward(cx, exact, forward(cx, exact));
+    double wrong = 0, size = 0;
+    for (i64 i = 0; i < found.dq.size(); ++i) {
+      const double w = wanted.dq[i], f = static_cast<float>(found.dq[i]);
+      wrong += (f - w) * (f - w);
+      size += w * w;
+      if (i < p.q_width) ASSERT_EQ(f, 0.0);  // the row that sees only itself
+    }
+    EXPECT_LE(std::sqrt(wrong / size), 0x1p-7) << name_of(isa);
+  }
+}
+
 TEST(Attention, FarApartScoresStayFinite) {
   AttentionProblem<float> p({2, 2, 8, 0, 8}, {100}, 2);
   for (i64 i = 0; i < p.q.size(); ++i) p.q[i] *= 300.0f;

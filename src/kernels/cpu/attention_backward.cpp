@@ -94,7 +94,7 @@ class BackwardHead {
     rows_ = rows;
     head_ = head;
     in_wave_ = in_wave;
-    for (i64 i = 0; i < rows; ++i) delta_[i] = dot16(d_out(i), out(i));
+    for (i64 i = kKeyTile; i < rows; ++i) delta_[i] = dot16(d_out(i), out(i));
     const i64 tiles = (rows + kKeyTile - 1) / kKeyTile;
     for (i64 first = 0; first < tiles; first += kBlockTiles) {
       const i64 end = std::min(tiles, first + kBlockTiles);
@@ -129,6 +129,12 @@ class BackwardHead {
       const int n = static_cast<int>(std::min<i64>(kLanes, p_.dv - c));
       s = fma(load_n(a + c, n), load_n(b + c, n), s);
     }
+    return sum(s);
+  }
+
+  static float dot16(const F32x16 (&a)[4], const F32x16 (&b)[4]) {
+    F32x16 s = zero();
+    for (int v = 0; v < 4; ++v) s = fma(a[v], b[v], s);
     return sum(s);
   }
 
@@ -197,19 +203,21 @@ class BackwardHead {
       const i64 row = i * kKeyTile + m + r;
       const bool exists = m + r < rows;
       const F32x16 scale = set1(p_.scale), lse = set1(exists ? p_.lse[query(row)] : 0.0f);
-      const F32x16 delta = set1(exists ? delta_[row] : 0.0f);
       const i64 at = (m + r) * kKeyTile;
+      F32x16 dp[4];
       for (int v = 0; v < 4; ++v) {
         prob[r][v] = exp(load(s_ + at + v * kLanes) * scale - lse);
-        ds[r][v] = (prob[r][v] * (load(dp_ + at + v * kLanes) - delta)) * scale;
+        dp[v] = load(dp_ + at + v * kLanes);
       }
       if (diagonal || !exists) {
         const F32x16 seen = set1(exists ? static_cast<float>(m + r + 1) : 0.0f);
         for (int v = 0; v < 4; ++v) {
           prob[r][v] = select_less(lane_numbers(v * kLanes), seen, prob[r][v], zero());
-          ds[r][v] = select_less(lane_numbers(v * kLanes), seen, ds[r][v], zero());
+          dp[v] = select_less(lane_numbers(v * kLanes), seen, dp[v], zero());
         }
       }
+      const F32x16 delta = set1(row < kKeyTile ? dot16(prob[r], dp) : exists ? delta_[row] : 0.0f);
+      for (int v = 0; v < 4; ++v) ds[r][v] = (prob[r][v] * (dp[v] - delta)) * scale;
       store_row_words<T>(ds_rows_ + at, ds[r]);
     }
     store_column_words<T>(prob_, m, prob);

@@ -11,8 +11,10 @@
 //   out = A / L + 0 (a zero is always +0), lse = M + log(L).
 // The rescaling is applied always, also by 1, so that every path does the same arithmetic.
 //
-// Backward, per head: D = dot16(d_out, out), P = exp(score - lse), dS = (P * (dot(d_out, v) - D)) * scale; in bf16 both
-// rounded for the products that follow. Query rows, too, are in tiles of 64 from the sequence's start.
+// Backward, per head: P = exp(score - lse), dP = dot(d_out, v), dS = (P * (dP - D)) * scale; in bf16 P and dS rounded
+// for the products that follow. Query rows, too, are in tiles of 64 from the sequence's start. D = dot16(d_out, out);
+// in the first tile, whose rows see no other keys, D = dot16(P, dP), so that dS of a row sums to 0 whatever out's
+// rounding was: few keys nearly cancel, and a row that sees only itself has nothing to learn.
 //   dv_j = sum over query tiles, rising, of the dot over the tile's rows of P and d_out (acc = acc + s from +0)
 //   dk_j = the same with dS and q;   dq_i = sum over key tiles, rising, of the dot over the tile's keys of dS and k
 // A head's totals are added in rising order of heads where heads share a key or value; + 0; one rounding.
@@ -69,6 +71,14 @@ N tree16(N (&lanes)[16]) {
     for (int i = 0; i < step; ++i) lanes[i] = lanes[i] + lanes[i + step];
   }
   return lanes[0];
+}
+
+// Sixteen partial sums: products k mod 16, k rising; then the tree.
+template <class N>
+N dot16(const N* a, const N* b, i64 n) {
+  N lanes[16] = {};
+  for (i64 k = 0; k < n; ++k) lanes[k % 16] = std::fma(a[k], b[k], lanes[k % 16]);
+  return tree16(lanes);
 }
 
 // What a product after the softmax sees: rounded to the storage type.
@@ -178,11 +188,12 @@ struct HeadBackward {
                     : static_cast<const S*>(p.k2)[(begin + j) * p.k2_row + c - p.d1];
   }
   N delta(i64 i) const {
-    N lanes[16] = {};
+    std::vector<N> a(static_cast<std::size_t>(p.dv)), b = a;
     for (i64 c = 0; c < p.dv; ++c) {
-      lanes[c % 16] = std::fma(static_cast<N>(d_out(i, c)), static_cast<N>(out(i, c)), lanes[c % 16]);
+      a[static_cast<std::size_t>(c)] = static_cast<N>(d_out(i, c));
+      b[static_cast<std::size_t>(c)] = static_cast<N>(out(i, c));
     }
-    return tree16(lanes);
+    return dot16(a.data(), b.data(), p.dv);
   }
 
   // P and dS of a tile of query rows [i0, i1) and keys [j0, j1); 0 where the row does not see the key.
@@ -197,8 +208,14 @@ struct HeadBackward {
         const N pr = exp_of(dot * static_cast<N>(p.scale) - lse[(begin + i) * p.heads + head]);
         const N dp = dot_contract<N, kPairs>(
             p.dv, [&](i64 c) { return d_out(i, c); }, [&](i64 c) { return v(j, c); });
-        prob[i - i0][j - j0] = rounded<N, S>(pr);
-        ds[i - i0][j - j0] = rounded<N, S>((pr * (dp - deltas[i])) * static_cast<N>(p.scale));
+        prob[i - i0][j - j0] = pr;
+        ds[i - i0][j - j0] = dp;
+      }
+      const N delta = i < kKeyTile ? dot16(prob[i - i0], ds[i - i0], i - j0 + 1) : deltas[i];
+      for (i64 j = j0; j < std::min(j1, i + 1); ++j) {
+        N &pr = prob[i - i0][j - j0], &dp = ds[i - i0][j - j0];
+        dp = rounded<N, S>((pr * (dp - delta)) * static_cast<N>(p.scale));
+        pr = rounded<N, S>(pr);
       }
     }
   }
