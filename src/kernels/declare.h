@@ -10,7 +10,9 @@
   X(attention, Attention) X(attention_backward, AttentionBackward) \
   X(gate, Gate) X(gate_backward, GateBackward) X(gather_rows, GatherRows) X(gather_sum, GatherSum) \
   X(combine_backward, CombineBackward) X(embedding, Embedding) X(embedding_backward, EmbeddingBackward) \
-  X(cross_entropy, CrossEntropy) X(adamw, AdamW) X(sum_squares, SumSquares) X(ema, Ema)
+  X(cross_entropy, CrossEntropy) X(adamw, AdamW) X(sum_squares, SumSquares) X(ema, Ema) \
+  X(fp8_rows, Fp8Rows) X(fp8_columns, Fp8Columns) X(fp8_blocks, Fp8Blocks) X(fp8_unpack, Fp8Unpack) \
+  X(fp8_matmul, Fp8Matmul) X(fp8_weight_grad, Fp8WeightGrad) X(round_e5m6, RoundE5m6)
 #define HADAL_DECLARE(name, Params) void name(const Context&, const Params&);
 #define HADAL_ENTRY(name, Params) .name = (name),
 // clang-format on

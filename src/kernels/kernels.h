@@ -8,6 +8,8 @@
 #include <cstdint>
 
 #include "kernels/context.h"
+#include "kernels/declare.h"
+#include "kernels/fp8.h"
 #include "tensor/dtype.h"
 
 namespace hadal::kernels {
@@ -367,33 +369,19 @@ struct Table {
   void (*adamw)(const Context&, const AdamW&);
   void (*sum_squares)(const Context&, const SumSquares&);
   void (*ema)(const Context&, const Ema&);
+  void (*fp8_rows)(const Context&, const Fp8Rows&);
+  void (*fp8_columns)(const Context&, const Fp8Columns&);
+  void (*fp8_blocks)(const Context&, const Fp8Blocks&);
+  void (*fp8_unpack)(const Context&, const Fp8Unpack&);
+  void (*fp8_matmul)(const Context&, const Fp8Matmul&);
+  void (*fp8_weight_grad)(const Context&, const Fp8WeightGrad&);
+  void (*round_e5m6)(const Context&, const RoundE5m6&);
 };
 
 // Calls the context's kernel for the params struct: kernels::run(cx, Matmul{...}). The call is noted in the context's
 // profile if it has one.
-void run(const Context& cx, const Matmul& p);
-void run(const Context& cx, const GroupedMatmul& p);
-void run(const Context& cx, const GroupedWeightGrad& p);
-void run(const Context& cx, const RmsNorm& p);
-void run(const Context& cx, const RmsNormBackward& p);
-void run(const Context& cx, const Rope& p);
-void run(const Context& cx, const Swiglu& p);
-void run(const Context& cx, const SwigluBackward& p);
-void run(const Context& cx, const Cast& p);
-void run(const Context& cx, const Add& p);
-void run(const Context& cx, const CopyBlock& p);
-void run(const Context& cx, const Attention& p);
-void run(const Context& cx, const AttentionBackward& p);
-void run(const Context& cx, const Gate& p);
-void run(const Context& cx, const GateBackward& p);
-void run(const Context& cx, const GatherRows& p);
-void run(const Context& cx, const GatherSum& p);
-void run(const Context& cx, const CombineBackward& p);
-void run(const Context& cx, const Embedding& p);
-void run(const Context& cx, const EmbeddingBackward& p);
-void run(const Context& cx, const CrossEntropy& p);
-void run(const Context& cx, const AdamW& p);
-void run(const Context& cx, const SumSquares& p);
-void run(const Context& cx, const Ema& p);
+#define HADAL_RUN_DECLARATION(name, Params) void run(const Context& cx, const Params& p);
+HADAL_KERNELS(HADAL_RUN_DECLARATION)
+#undef HADAL_RUN_DECLARATION
 
 }  // namespace hadal::kernels

@@ -39,6 +39,8 @@ Cost cost(std::string_view, const GroupedMatmul& p) {
 Cost cost(std::string_view, const GroupedWeightGrad& p) {
   return {"grouped matmul, weight gradient", product(p.offsets[p.groups], p.n, p.k)};
 }
+Cost cost(std::string_view name, const Fp8Matmul& p) { return {name, product(p.offsets[p.groups], p.n, p.k)}; }
+Cost cost(std::string_view name, const Fp8WeightGrad& p) { return {name, product(p.offsets[p.groups], p.n, p.k)}; }
 Cost cost(std::string_view name, const Attention& p) {
   double all = 0;
   for (i64 s = 0; s < p.sequence_count; ++s) {
