@@ -1,19 +1,17 @@
 #include "autograd/tape.h"
 
-#include <cstring>
 #include <utility>
 
 #include "kernels/kernels.h"
 
 namespace hadal::autograd {
 
-void Tape::watch(Tensor& value, Tensor grad, bool fresh) {
-  HADAL_ASSERT(grad.dtype() == DType::f32 && grad.shape() == value.shape());
+void Tape::watch(Tensor& value, Tensor grad) {
+  HADAL_ASSERT(!grad.defined() || (grad.dtype() == DType::f32 && grad.shape() == value.shape()));
   auto node = std::make_shared<Node>();
   node->tape = this;
   node->grad = std::move(grad);
   node->leaf = true;
-  node->fresh = fresh;
   value.set_node(std::move(node));
 }
 
@@ -76,11 +74,12 @@ void accumulate(const Tensor& value, Tensor grad) {
   Node* node = value.node().get();
   if (node == nullptr) return;
   HADAL_ASSERT(grad.numel() == value.numel());
-  if (node->leaf) settle(value);
-  if (!node->grad.defined()) {
+  const bool own = grad.exclusive() && grad.dtype() == DType::f32 && grad.shape() == value.shape();
+  if (!node->grad.defined() && (!node->leaf || own)) {
     node->grad = std::move(grad);
     return;
   }
+  if (node->leaf) settle(value);
   Tensor& sum = node->grad;
   kernels::Add add{.n = sum.numel(), .a = sum.raw(), .a_dtype = sum.dtype(), .b = grad.raw(), .b_dtype = grad.dtype()};
   Tensor result = node->leaf || sum.exclusive() ? sum : Tensor::empty(sum.shape(), sum.dtype());
@@ -104,12 +103,15 @@ float* leaf_grad(const Tensor& parameter) {
 LeafSum leaf_sum(const Tensor& parameter) {
   HADAL_ASSERT(parameter.node() && parameter.node()->leaf);
   Node& node = *parameter.node();
-  return {node.grad.data<float>(), !std::exchange(node.fresh, false)};
+  const bool there = node.grad.defined();
+  if (!there) node.grad = Tensor::empty(parameter.shape(), DType::f32);
+  return {node.grad.data<float>(), there};
 }
 
 void settle(const Tensor& parameter) {
-  const LeafSum sum = leaf_sum(parameter);
-  if (!sum.accumulate) std::memset(sum.data, 0, parameter.node()->grad.bytes());
+  HADAL_ASSERT(parameter.node() && parameter.node()->leaf);
+  Node& node = *parameter.node();
+  if (!node.grad.defined()) node.grad = Tensor::zeros(parameter.shape(), DType::f32);
 }
 
 Tensor recompute(std::initializer_list<Tensor> inputs, const std::function<Tensor(const std::vector<Tensor>&)>& f) {
@@ -127,8 +129,7 @@ Tensor recompute(std::initializer_list<Tensor> inputs, const std::function<Tenso
       again.push_back(t.detach());
       if (t.node()) tape->input(again.back());
     }
-    const Tensor result = f(again);
-    accumulate(result, std::move(grad));
+    accumulate(f(again), std::move(grad));  // the value itself is not wanted again
     tape->unwind(start);
     for (std::size_t i = 0; i < saved.size(); ++i) {
       if (again[i].node() && again[i].node()->grad.defined()) accumulate(saved[i], again[i].node()->grad);

@@ -17,9 +17,8 @@ class Tape;
 struct Node {
   Tape* tape = nullptr;
   Tensor grad;          // sum of what the consumers have handed over so far; undefined before the first
-  bool leaf = false;    // a watched parameter: `grad` is the caller's f32 buffer, ops add to it in place
+  bool leaf = false;    // a watched parameter: `grad` is f32, and ops add to it in place
   bool always = false;  // `backward` runs without a gradient, too: see forget()
-  bool fresh = false;   // of a leaf: what the buffer holds counts as zero, and the first op overwrites it
   std::function<void(Tensor grad)> backward;
 };
 
@@ -29,8 +28,9 @@ class Tape {
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
-  // Makes `value` a leaf whose gradient is added to `grad` (f32, same shape), or with `fresh` replaces what it holds.
-  void watch(Tensor& value, Tensor grad, bool fresh = false);
+  // Makes `value` a leaf whose gradient is added to `grad` (f32, same shape). Undefined: zero, and the first op that
+  // has a gradient makes the buffer, value.node()->grad.
+  void watch(Tensor& value, Tensor grad);
   // Makes `value` a node without a backward: its gradient stays in node()->grad (tests, recompute).
   void input(Tensor& value);
 
@@ -65,7 +65,7 @@ void accumulate(const Tensor& value, Tensor grad);
 // undefined.
 Tensor exclusive_grad(const Tensor& value);
 
-// The f32 gradient buffer of a watched parameter, to be added to. Only for leaves.
+// The f32 gradient buffer of a watched parameter, to be added to; made if it is not there. Only for leaves.
 float* leaf_grad(const Tensor& parameter);
 
 // The same for an op that can overwrite every element instead: saves a pass of zeros and one of reading them.
@@ -75,7 +75,7 @@ struct LeafSum {
 };
 LeafSum leaf_sum(const Tensor& parameter);
 
-// Zeroes the buffer of a leaf that no op has touched.
+// Gives a leaf that no op has touched a gradient of zeros.
 void settle(const Tensor& parameter);
 
 // y = f(inputs) without keeping what f's ops save: f runs again in the backward. f must be a pure function of its

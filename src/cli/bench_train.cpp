@@ -47,14 +47,18 @@ nlohmann::ordered_json to_json(const Arguments& a, const train::BenchResult& r, 
           {"flops_per_token", r.flops_per_token},
           {"gemm_peak_flops", r.gemm_peak_flops},
           {"share_of_peak", r.share_of_peak},
+          {"peak_tensor_bytes", r.tensor_bytes},
+          {"peak_resident_bytes", r.resident_bytes},
           {"losses", r.losses},
           {"ops", ops}};
 }
 
 void print(const train::BenchResult& r) {
-  fmt::print("share of the matmul peak {:.1f} %  ({:.0f} of {:.0f} GFLOP/s), {:.0f} tokens/s, {:.3f} s a step\n\n",
+  fmt::print("share of the matmul peak {:.1f} %  ({:.0f} of {:.0f} GFLOP/s), {:.0f} tokens/s, {:.3f} s a step\n",
              100 * r.share_of_peak, r.share_of_peak * r.gemm_peak_flops / 1e9, r.gemm_peak_flops / 1e9, r.tokens_per_s,
              r.seconds);
+  fmt::print("peak memory: tensors {:.3f} GiB, resident {:.3f}\n\n", static_cast<double>(r.tensor_bytes) / (1 << 30),
+             static_cast<double>(r.resident_bytes) / (1 << 30));
   fmt::print("{:<34}{:>8}{:>16}{:>8}\n", "op", "time", "share of peak", "calls");
   for (const auto& [name, e] : by_time(r)) {
     const std::string share =

@@ -3,12 +3,11 @@
 #include <cpuid.h>
 
 #include <cstdlib>
-#include <new>
 #include <string>
 
 #include "base/error.h"
-#include "base/huge_pages.h"
 #include "kernels/kernels.h"
+#include "tensor/tensor.h"
 
 namespace hadal::kernels {
 
@@ -63,28 +62,18 @@ Isa default_isa() {
 }
 
 struct Scratch::Buffer {
-  void* data = nullptr;
-  std::size_t bytes = 0;
+  std::unique_ptr<Storage> storage;
   void* grow(std::size_t wanted) {
-    if (wanted > bytes) {
-      std::free(data);
-      bytes = (wanted + wanted / 4 + 4095) / 4096 * 4096;
-      data = std::aligned_alloc(4096, bytes);
-      if (data == nullptr) {
-        bytes = 0;
-        throw std::bad_alloc();
-      }
-      ask_for_huge_pages(data, bytes);
+    if (storage == nullptr || wanted > storage->bytes()) {
+      storage.reset();  // before the new one: they need not exist together
+      storage = std::make_unique<Storage>((wanted + 4095) / 4096 * 4096);
     }
-    return data;
+    return storage->data();
   }
 };
 
 Scratch::Scratch(int workers) : workers_(static_cast<std::size_t>(workers)), shared_(8) {}
-Scratch::~Scratch() {
-  for (auto& b : workers_) std::free(b.data);
-  for (auto& b : shared_) std::free(b.data);
-}
+Scratch::~Scratch() = default;
 void* Scratch::worker(int worker, std::size_t bytes) { return workers_[static_cast<std::size_t>(worker)].grow(bytes); }
 void* Scratch::shared(int slot, std::size_t bytes) { return shared_[static_cast<std::size_t>(slot)].grow(bytes); }
 

@@ -6,7 +6,7 @@
 #include <new>
 #include <utility>
 
-#include "base/huge_pages.h"
+#include "tensor/block_cache.h"
 
 namespace hadal {
 
@@ -26,7 +26,28 @@ namespace {
 
 std::atomic<std::size_t> live_bytes{0}, peak_bytes{0};
 
-std::size_t rounded(std::size_t bytes) { return (bytes + 127) / 64 * 64; }
+// Under a sanitizer every tensor is a block of the heap, which it watches.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kCached = false;
+#elif defined(__has_feature)
+constexpr bool kCached = !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer);
+#else
+constexpr bool kCached = true;
+#endif
+
+bool is_block(std::size_t bytes) { return kCached && bytes >= BlockCache::kSmallest; }
+
+// Of the process, as the heap is; it outlives every tensor.
+BlockCache& blocks() {
+  static auto* cache = new BlockCache;
+  return *cache;
+}
+
+std::byte* heap_memory(std::size_t bytes) {
+  auto* data = static_cast<std::byte*>(std::aligned_alloc(64, storage_bytes(bytes)));
+  if (data == nullptr) throw std::bad_alloc();
+  return data;
+}
 
 void count(std::size_t bytes) {
   const std::size_t now = live_bytes.fetch_add(bytes, std::memory_order_relaxed) + bytes;
@@ -39,12 +60,13 @@ void count(std::size_t bytes) {
 
 MemoryCount tensor_memory() { return {live_bytes.load(), peak_bytes.load()}; }
 void reset_tensor_peak() { peak_bytes.store(live_bytes.load()); }
+std::size_t storage_bytes(std::size_t bytes) {
+  return is_block(bytes) ? BlockCache::size_of_block(bytes) : (bytes + 127) / 64 * 64;
+}
 
 Storage::Storage(std::size_t bytes) : bytes_(bytes) {
-  data_ = static_cast<std::byte*>(std::aligned_alloc(64, rounded(bytes)));
-  if (data_ == nullptr) throw std::bad_alloc();
-  ask_for_huge_pages(data_, bytes);
-  count(rounded(bytes));
+  data_ = is_block(bytes) ? blocks().take(bytes) : heap_memory(bytes);
+  count(storage_bytes(bytes));
 }
 
 Storage::Storage(void* borrowed, std::size_t bytes, std::shared_ptr<const void> owner)
@@ -57,9 +79,13 @@ Storage::~Storage() {
 void Storage::drop() {
   HADAL_ASSERT(owned_);
   if (data_ == nullptr) return;
-  std::free(data_);
+  if (is_block(bytes_)) {
+    blocks().give(data_, bytes_);
+  } else {
+    std::free(data_);
+  }
   data_ = nullptr;
-  live_bytes.fetch_sub(rounded(bytes_), std::memory_order_relaxed);
+  live_bytes.fetch_sub(storage_bytes(bytes_), std::memory_order_relaxed);
 }
 
 void Storage::adopt(Storage& other) {

@@ -24,7 +24,7 @@ using Shape = std::vector<std::int64_t>;
 std::string to_string(const Shape& shape);
 std::int64_t numel(const Shape& shape);
 
-// 64-byte aligned memory, or borrowed memory kept alive by `owner` (a memory map, say).
+// 64-byte aligned memory, large blocks from a BlockCache; or borrowed memory kept alive by `owner` (a memory map, say).
 class Storage {
  public:
   explicit Storage(std::size_t bytes);
@@ -52,6 +52,8 @@ struct MemoryCount {
   std::size_t live = 0, peak = 0;  // bytes
 };
 MemoryCount tensor_memory();
+// What a Storage of so many bytes counts as.
+std::size_t storage_bytes(std::size_t bytes);
 void reset_tensor_peak();  // peak = live
 
 class Tensor {

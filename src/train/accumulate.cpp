@@ -1,6 +1,5 @@
 #include "train/accumulate.h"
 
-#include <cstring>
 #include <utility>
 
 #include "kernels/kernels.h"
@@ -18,14 +17,14 @@ void add_into(const kernels::Context& cx, const Tensor& a, const Tensor& b) {
 
 void GradientTree::take(const kernels::Context& cx) {
   Buffers sum;
-  for (TrainedParameter& p : optimizer_->parameters()) {
-    sum.push_back(p.grad.clone());
-    p.fresh = true;
-  }
+  for (TrainedParameter& p : optimizer_->parameters()) sum.push_back(std::exchange(p.grad, {}));
   std::size_t level = 0;
   for (; level < levels_.size() && !levels_[level].empty(); ++level) {
     Buffers earlier = std::exchange(levels_[level], {});
-    for (std::size_t i = 0; i < sum.size(); ++i) add_into(cx, earlier[i], sum[i]);
+    for (std::size_t i = 0; i < sum.size(); ++i) {
+      add_into(cx, earlier[i], sum[i]);
+      sum[i] = Tensor();
+    }
     sum = std::move(earlier);
   }
   if (level == levels_.size()) levels_.emplace_back();
@@ -34,13 +33,17 @@ void GradientTree::take(const kernels::Context& cx) {
 }
 
 void GradientTree::finish(const kernels::Context& cx) {
-  for (TrainedParameter& p : optimizer_->parameters()) {
-    if (std::exchange(p.fresh, false)) std::memset(p.grad.raw(), 0, p.grad.bytes());
-  }
   // Earlier micro-batches stand in higher levels: add from the top down.
   for (std::size_t level = levels_.size(); level-- > 0;) {
-    for (std::size_t i = 0; i < levels_[level].size(); ++i)
-      add_into(cx, optimizer_->parameters()[i].grad, levels_[level][i]);
+    for (std::size_t i = 0; i < levels_[level].size(); ++i) {
+      Tensor& grad = optimizer_->parameters()[i].grad;
+      Tensor part = std::move(levels_[level][i]);
+      if (!grad.defined()) {
+        grad = std::move(part);
+      } else {
+        add_into(cx, grad, part);
+      }
+    }
   }
   levels_.clear();
   count_ = 0;

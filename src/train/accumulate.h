@@ -11,7 +11,7 @@ namespace hadal::train {
 class GradientTree {
  public:
   explicit GradientTree(Optimizer& optimizer) : optimizer_(&optimizer) {}
-  // The optimizer's gradients are those of micro-batch number `count()`; they are taken in and zeroed.
+  // The optimizer's gradients are those of micro-batch number `count()`; they are taken in: it has none after that.
   void take(const kernels::Context& cx);
   // Puts the sum of all into the optimizer's gradients and starts anew.
   void finish(const kernels::Context& cx);

@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "model/accounting.h"
 #include "model/load.h"
+#include "train/metrics.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
 #include "train/trainer.h"
@@ -70,6 +71,8 @@ BenchResult bench_training(kernels::Context& cx, const BenchSettings& s) {
   }
   std::sort(seconds.begin(), seconds.end());
   r.seconds = seconds[seconds.size() / 2];
+  r.tensor_bytes = tensor_memory().peak;
+  r.resident_bytes = static_cast<std::size_t>(peak_memory_gib() * (1 << 30));
   r.gemm_peak_flops = measure_gemm_peak(cx, s.act, 4096);
   r.flops_per_token = model::train_flops_per_token(s.config, s.sequence);
   r.tokens_per_s = static_cast<double>(s.rows * s.sequence) / r.seconds;

@@ -24,7 +24,9 @@ struct BenchResult {
   double flops_per_token = 0;   // SPEC: 6 x active matmul parameters + attention
   double profiled_seconds = 0;  // of the one step that was profiled
   kernels::Profile profile;     // of that step; what its kernels leave is spent outside of kernels
-  std::vector<double> losses;   // of every step, warm-up first
+  // The most at one time in all steps: of tensors and scratch as counted, and of the process as the system sees it.
+  std::size_t tensor_bytes = 0, resident_bytes = 0;
+  std::vector<double> losses;  // of every step, warm-up first
 };
 
 // Forward, backward, clipping, AdamW and gate-bias update, step after step.

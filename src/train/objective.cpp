@@ -87,8 +87,8 @@ ObjectiveResult run_objective(const kernels::Context& cx, model::CausalLm& model
   options.recompute = s.recompute;
   const auto tokens = static_cast<double>(s.global_tokens);
   ObjectiveResult result;
-  const model::ForwardResult trunk = model.forward(cx, batch, options);
-  const std::vector<model::MtpResult> mtp = model.mtp(cx, batch, trunk, options);
+  model::ForwardResult trunk = model.forward(cx, batch, options);
+  std::vector<model::MtpResult> mtp = model.mtp(cx, batch, trunk, options);
 
   std::vector<std::int32_t> all(static_cast<std::size_t>(batch.tokens_T.size(0)));
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int32_t>(i);
@@ -113,6 +113,9 @@ ObjectiveResult run_objective(const kernels::Context& cx, model::CausalLm& model
     result.mtp.push_back(add_loss(mtp[k].hidden_TD, mtp[k].slots, static_cast<std::int64_t>(k) + 2, weight));
     if (mtp[k].gate.loads_E.defined()) add_gate(mtp[k].gate);
   }
+  // The backward needs nothing of these but what the tape has kept.
+  trunk = {};
+  mtp.clear();
   std::vector<Tensor> seeds;
   std::erase_if(losses, [](const Tensor& l) { return !l.node(); });
   for (std::size_t i = 0; i < losses.size(); ++i) seeds.push_back(constant(1, 1.0).view({}));

@@ -35,7 +35,6 @@ Optimizer::Optimizer(model::CausalLm& model, const AdamWSettings& settings) : se
       t.master = Tensor::empty(shape, DType::f32);
       convert(cx, *p.value, t.master);
     }
-    t.grad = Tensor::zeros(shape, DType::f32);
     t.m = Tensor::zeros(shape, settings.moments);
     t.v = Tensor::zeros(shape, settings.moments);
     t.decays = is_matrix(p.kind);
@@ -44,7 +43,7 @@ Optimizer::Optimizer(model::CausalLm& model, const AdamWSettings& settings) : se
 }
 
 void Optimizer::zero_grads() {
-  for (TrainedParameter& p : parameters_) p.fresh = true;
+  for (TrainedParameter& p : parameters_) p.grad = Tensor();
 }
 
 double Optimizer::grad_norm(const kernels::Context& cx) const {
@@ -76,6 +75,7 @@ void Optimizer::step(const kernels::Context& cx, double lr, double grad_scale, s
                                     .decay = p.decays ? static_cast<float>(settings_.decay) : 0.0f,
                                     .bias1 = static_cast<float>(1 - std::pow(settings_.beta1, t)),
                                     .bias2 = static_cast<float>(1 - std::pow(settings_.beta2, t))});
+    p.grad = Tensor();
   }
 }
 
@@ -87,13 +87,14 @@ void Optimizer::refresh(const kernels::Context& cx) {
 
 Watch::Watch(autograd::Tape& tape, Optimizer& optimizer) : optimizer_(&optimizer) {
   for (TrainedParameter& p : optimizer.parameters()) {
-    tape.watch(*p.parameter.value, p.grad, std::exchange(p.fresh, false));
+    tape.watch(*p.parameter.value, std::move(p.grad));
   }
 }
 
 Watch::~Watch() {
   for (TrainedParameter& p : optimizer_->parameters()) {
     autograd::settle(*p.parameter.value);
+    p.grad = std::move(p.parameter.value->node()->grad);
     p.parameter.value->set_node(nullptr);
   }
 }

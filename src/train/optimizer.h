@@ -18,8 +18,8 @@ struct AdamWSettings {
 struct TrainedParameter {
   nn::Parameter parameter;
   Tensor master;  // f32; the model's own tensor if that is f32
-  Tensor grad, m, v;
-  bool fresh = false;   // the gradient counts as zero, whatever its buffer holds
+  Tensor grad;    // f32; undefined: zero. Made by the backward, gone when step() has taken it
+  Tensor m, v;
   bool decays = false;  // tensors of two or more dimensions; an expert's matrix is 2-D however stored
 };
 
@@ -28,11 +28,13 @@ class Optimizer {
   // Masters start as copies of the model's weights; load() of a checkpoint replaces them.
   Optimizer(model::CausalLm& model, const AdamWSettings& settings);
 
-  // The gradients of the next Watch start from zero.
+  // Drops the gradients: those of the next Watch start from zero.
   void zero_grads();
-  // Global norm over all gradients; per-tensor sums of squares are added in parameter order, in double.
+  // Global norm over all gradients, which a Watch has made; per-tensor sums of squares are added in parameter order, in
+  // double.
   double grad_norm(const kernels::Context& cx) const;
-  // step: applied steps, this one included. Gradients are multiplied by grad_scale first. Compute copies are renewed.
+  // step: applied steps, this one included. Gradients are multiplied by grad_scale first, and each is freed
+  // once it has been taken. Compute copies are renewed.
   void step(const kernels::Context& cx, double lr, double grad_scale, std::int64_t step);
   // Renews the model's compute copies from the masters.
   void refresh(const kernels::Context& cx);
@@ -45,7 +47,7 @@ class Optimizer {
   std::vector<TrainedParameter> parameters_;
 };
 
-// Watches every trained parameter for the life of this object.
+// Watches every trained parameter for the life of this object; at its end each has a gradient.
 class Watch {
  public:
   Watch(autograd::Tape& tape, Optimizer& optimizer);

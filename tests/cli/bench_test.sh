@@ -43,6 +43,7 @@ d = json.load(open("train.json"))
 assert d["tokens_per_step"] == 32 and len(d["losses"]) == 3 and all(0 < l < 20 for l in d["losses"]), d
 assert math.isclose(d["share_of_peak"] * d["gemm_peak_flops"], d["tokens_per_s"] * d["flops_per_token"], rel_tol=1e-9), d
 assert math.isclose(sum(o["share_of_time"] for o in d["ops"].values()), 1, rel_tol=1e-9), d["ops"]
+assert 0 < d["peak_tensor_bytes"] < d["peak_resident_bytes"], d
 assert d["ops"]["attention_backward"]["calls"] > 0 and d["ops"]["grouped matmul, weight gradient"]["calls"] > 0, d["ops"]
 print("ok: train")
 P

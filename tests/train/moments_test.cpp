@@ -28,7 +28,6 @@ struct Trained {
     test::Random random(static_cast<std::uint64_t>(number));
     for (train::TrainedParameter& p : optimizer.parameters()) {
       p.grad = test::random_tensor(p.master.shape(), DType::f32, random, 0.01);
-      p.fresh = false;
     }
     optimizer.step(cx, 1e-3, 0.7, number);
   }
