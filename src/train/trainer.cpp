@@ -307,10 +307,8 @@ void make_folder(const TrainerInput& in) {
   if (error) fail("cannot make the run folder {}: {}", in.run_dir.string(), error.message());
 }
 
-// A run folder belongs to one recipe.
+// A run folder belongs to one recipe: another one touches nothing.
 void claim_folder(const TrainerInput& in) {
-  remove_temporaries(in.run_dir);
-  remove_unfinished(in.run_dir);
   const fs::path path = in.run_dir / "recipe.toml";
   if (fs::exists(path)) {
     const std::vector<std::string> changed = differences(load_recipe(path, {}), in.recipe);
@@ -321,6 +319,8 @@ void claim_folder(const TrainerInput& in) {
            in.run_dir.string(), list);
     }
   }
+  remove_temporaries(in.run_dir);
+  remove_unfinished(in.run_dir);
   write_file_atomically(path, to_toml(in.recipe));
 }
 
