@@ -96,9 +96,10 @@ double Comparison::bound(const std::string& name) {
     return starts_with(name, "loss.") ? 5e-3 : 5e-2;
   }
   const double error = stored != errors_.end() ? stored->second : to_doubles(reference("bf16_error." + name))[0];
-  // At 1, zeros would do. Below f32's own bound PyTorch was exact by luck: where the true gradient is zero (attention
-  // over one slot) a sum in another order is not.
-  return std::clamp(1.5 * error, bound_in_f32(name), 0.9);
+  // At 1, zeros would do: 0.9 at most, unless PyTorch itself is further off (an expert whose one token has next to no
+  // gradient). Below f32's own bound PyTorch was exact by luck: where the true gradient is zero (attention over one
+  // slot) a sum in another order is not.
+  return std::clamp(1.5 * error, bound_in_f32(name), std::max(0.9, error));
 }
 
 void Comparison::read_errors(const std::filesystem::path& path) {

@@ -138,20 +138,34 @@ INSTANTIATE_TEST_SUITE_P(Models, Bf16Test,
                          testing::Values("v3", "v3_mtp", "moonlight", "v2", "v2_lite", "qwen2", "llama"),
                          [](const auto& parameter) { return std::string(parameter.param); });
 
-// The bound is PyTorch's error in the file, not a number of verify's own.
-TEST(Bf16Yardstick, ASmallerOneFails) {
+// The replay of v2 when PyTorch's error of lm_head's gradient was `error`.
+Report with_error_of_head(double error) {
   const io::Safetensors file = io::Safetensors::open(in_bf16("v2").bf16_errors);
   io::NamedTensors tensors;
   for (const std::string& name : file.names()) {
     Tensor t = file.tensor(name).clone();
-    if (name == "bf16_error.grad.lm_head.weight") *t.data<double>() /= 100;
+    if (name == "bf16_error.grad.lm_head.weight") *t.data<double>() = error;
     tensors.emplace_back(name, t);
   }
   const test::TempFolder folder;
-  io::write_safetensors(folder / "small.safetensors", tensors, file.metadata());
+  io::write_safetensors(folder / "errors.safetensors", tensors, file.metadata());
   Options o = in_bf16("v2");
-  o.bf16_errors = folder / "small.safetensors";
-  EXPECT_EQ(failures(replay_bf16("v2", reference_of("v2"), o)), (std::set<std::string>{"grad.lm_head.weight"}));
+  o.bf16_errors = folder / "errors.safetensors";
+  return replay_bf16("v2", reference_of("v2"), o);
+}
+
+// The bound is PyTorch's error in the file, not a number of verify's own.
+TEST(Bf16Yardstick, ASmallerOneFails) {
+  EXPECT_EQ(failures(with_error_of_head(1e-4)), (std::set<std::string>{"grad.lm_head.weight"}));
+}
+
+TEST(Bf16Yardstick, ZerosDoNotPassUnlessPyTorchIsAsFarOff) {
+  for (const auto& [error, bound] : {std::pair{0.4, 1.5 * 0.4}, {0.7, 0.9}, {20.0, 20.0}}) {
+    const Report report = with_error_of_head(error);
+    const auto row = std::ranges::find(report.rows, "grad.lm_head.weight", &Row::tensor);
+    ASSERT_NE(row, report.rows.end());
+    EXPECT_DOUBLE_EQ(row->bound, bound);
+  }
 }
 
 TEST(Bf16Yardstick, OfAnotherModelIsRefused) {
