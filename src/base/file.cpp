@@ -162,6 +162,12 @@ void GrowingFile::flush() {
   pending_.clear();
 }
 
+void GrowingFile::sync() {
+  flush();
+  fault_point("fsync", path_);
+  if (::fdatasync(fd_) != 0) fail_errno("sync", path_);
+}
+
 void write_file_atomically(const fs::path& path, std::string_view content) {
   AtomicFile file(path);
   file.append(content);

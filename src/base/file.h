@@ -64,6 +64,7 @@ class GrowingFile {
   // Throw Error if something cannot be written; it is kept.
   void append(std::string_view record);
   void flush();
+  void sync();  // flush(), and it is on the disk
 
  private:
   fs::path path_;

@@ -63,8 +63,8 @@ data::LoaderOptions loader_options(const train::Recipe& r, const text::Tokenizer
                              ? std::make_shared<const data::DocumentTransform>(
                                    tokenizer, data::TransformOptions{r.data.fim_rate, r.data.split_rate})
                              : nullptr;
-  return {{r.data.train.begin(), r.data.train.end()}, r.data.weights, r.data.epochs, r.data.sequence_length,
-          static_cast<std::uint64_t>(r.data.seed),    transform};
+  return {{r.data.train.begin(), r.data.train.end()}, r.data.weights, r.data.epochs,         r.data.sequence_length,
+          static_cast<std::uint64_t>(r.data.seed),    transform,      tokenizer.vocab_size()};
 }
 
 void check_data(const data::Loader& loader, const train::Recipe& r) {

@@ -118,6 +118,11 @@ const std::vector<std::int32_t>& Loader::document(std::size_t number, const Curs
   const Document& d = s.order[at.place];
   s.loaded_epoch = kNone;
   s.document = s.shards[d.shard].document(d.document);
+  for (const std::int32_t id : s.document) {
+    if (options_.vocab_size > 0 && (id < 0 || id >= options_.vocab_size))
+      fail("{}: token {} in document {}: the vocabulary has {}: the file has changed since it was opened",
+           s.shards[d.shard].path().string(), id, d.document, options_.vocab_size);
+  }
   if (options_.transform != nullptr) {
     const std::uint64_t source = Rng(options_.seed, kDocuments + number, at.epoch).uint64();
     options_.transform->apply(Rng(source, d.shard, d.document).uint64(), s.document);

@@ -22,6 +22,7 @@ struct LoaderOptions {
   std::int64_t sequence_length = 0;
   std::uint64_t seed = 0;
   std::shared_ptr<const DocumentTransform> transform;  // null: none
+  std::int32_t vocab_size = 0;                         // all ids must be below; 0: not looked at
 };
 
 struct Row {

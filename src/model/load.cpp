@@ -1,5 +1,6 @@
 #include "model/load.h"
 
+#include <cmath>
 #include <cstring>
 #include <map>
 
@@ -65,7 +66,17 @@ CausalLm load_model(const std::filesystem::path& dir, DType act, std::optional<M
   return model;
 }
 
-void load_weights(CausalLm& model, const std::filesystem::path& dir) { read_weights(model, io::HfDir(dir)); }
+void load_weights(CausalLm& model, const std::filesystem::path& dir) {
+  read_weights(model, io::HfDir(dir));
+  model.visit([&](const nn::Parameter& p) {
+    each_checkpoint_tensor(p, *p.value, [&](const std::string& name, const Tensor& t) {
+      for (std::int64_t i = 0; i < t.numel(); ++i) {
+        const float v = t.dtype() == DType::bf16 ? static_cast<float>(t.data<bf16>()[i]) : t.data<float>()[i];
+        if (!std::isfinite(v)) fail("{}: tensor '{}' holds {}: no model to start from", dir.string(), name, v);
+      }
+    });
+  });
+}
 
 void init_model(CausalLm& model, std::uint64_t seed, double std, double embedding_std) {
   if (std == 0) std = model.config().initializer_range;

@@ -27,7 +27,7 @@ void check_copies(const Config& config, const io::HfDir& dir);
 void init_model(CausalLm& model, std::uint64_t seed, double std, double embedding_std = 0);
 
 // Copies the weights of `dir` into the model, which has been built already (--init-from). Configs must agree in every
-// shape.
+// shape. Throws Error naming the tensor, too, if a weight is NaN or infinite: training would go nowhere from there.
 void load_weights(CausalLm& model, const std::filesystem::path& dir);
 
 // What lies beside the weights: config.json, generation_config.json and, if tokenizer_dir is not empty, the tokenizer's

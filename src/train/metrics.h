@@ -42,7 +42,7 @@ class MetricsLog {
   MetricsLog(const std::filesystem::path& path, std::int64_t step);
   // As GrowingFile: what cannot be written is kept.
   void append(const StepMetrics& m) { file_->append(to_json(m) + "\n"); }
-  void flush() { file_->flush(); }
+  void sync() { file_->sync(); }
 
  private:
   std::unique_ptr<GrowingFile> file_;

@@ -24,7 +24,7 @@ std::string RunLog::append(const StepMetrics& m) {
 }
 
 void RunLog::flush() {
-  metrics_.flush();
+  metrics_.sync();
   board_.flush();
 }
 

@@ -16,7 +16,7 @@ class RunLog {
   // Why a step could not be written, or empty. It is kept and written with a later one; told once until
   // all is written.
   std::string append(const StepMetrics& m);
-  // Throws Error while there is something that cannot be written.
+  // All steps so far are in the files, metrics.jsonl on the disk. Throws Error while something cannot be written.
   void flush();
 
  private:

@@ -107,12 +107,26 @@ std::string state_of(const Steps& steps, double age) {
 
 }  // namespace
 
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// By the clock of the day; a date in the future is now.
+std::chrono::duration<double> age_of(const timespec& date) {
+  const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const double then = static_cast<double>(date.tv_sec) + 1e-9 * static_cast<double>(date.tv_nsec);
+  return std::chrono::duration<double>(std::max(0.0, now - then));
+}
+
+}  // namespace
+
 bool MetricsFollower::poll() {
   struct stat info {};
   if (::stat(path_.c_str(), &info) != 0) {
     const bool had = !steps_.empty();
     steps_.clear();
     inode_ = read_ = 0;
+    changed_.reset();
     return had;
   }
   const auto size = static_cast<std::uint64_t>(info.st_size);
@@ -131,15 +145,14 @@ bool MetricsFollower::poll() {
   const Steps more = parse_metrics(text, path_.string(), static_cast<std::size_t>(steps_.size()) + 1);
   steps_.insert(steps_.end(), more.begin(), more.end());
   read_ += text.size();
-  return !more.empty();
+  if (more.empty()) return false;
+  changed_ = Clock::now() - std::chrono::duration_cast<Clock::duration>(changed_ ? std::chrono::duration<double>(0)
+                                                                                 : age_of(info.st_mtim));
+  return true;
 }
 
 double MetricsFollower::seconds_since_last() const {
-  struct stat info {};
-  if (::stat(path_.c_str(), &info) != 0) return 0;
-  const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-  return std::max(0.0,
-                  now - (static_cast<double>(info.st_mtim.tv_sec) + 1e-9 * static_cast<double>(info.st_mtim.tv_nsec)));
+  return changed_ ? std::chrono::duration<double>(Clock::now() - *changed_).count() : 0;
 }
 
 bool finished(const Steps& steps) {

@@ -1,7 +1,9 @@
 // A run as seen from outside: follows its metrics.jsonl and draws what it says as text.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,12 +19,15 @@ class MetricsFollower {
   // Whether anything has changed. Throws Error for lines that are no metrics; a file that is not there yet is no error.
   bool poll();
   const std::vector<StepMetrics>& steps() const { return steps_; }
-  double seconds_since_last() const;  // since the file was written; 0 if it is not there
+  // Since the file was written: at the first look by the file's date, from then on by a clock that nobody sets; 0 if it
+  // is not there.
+  double seconds_since_last() const;
 
  private:
   std::filesystem::path path_;
   std::vector<StepMetrics> steps_;
   std::uint64_t inode_ = 0, read_ = 0;
+  std::optional<std::chrono::steady_clock::time_point> changed_;
 };
 
 struct View {

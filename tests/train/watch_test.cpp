@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <fstream>
 
@@ -49,6 +50,35 @@ TEST(Watch, FollowsAFileThatGrowsAndIsCutBack) {
   EXPECT_EQ(follower.steps().size(), 1u);
   std::ofstream(path, std::ios::app) << "no json\n";
   EXPECT_NE(test::error_of([&] { follower.poll(); }).find("metrics.jsonl:2"), std::string::npos);
+}
+
+// The date of the file counts once. Who sets the clock of the machine makes a file of this moment look old, or new:
+// here the date is set instead.
+TEST(Watch, AClockThatIsSetMakesNoSilence) {
+  const test::TempFolder run;
+  const auto path = run / "metrics.jsonl";
+  const auto date = [&](int hours) {
+    std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now() + std::chrono::hours(hours));
+  };
+  write(path, 2);
+  date(-3);
+  MetricsFollower follower(run.path());
+  EXPECT_EQ(follower.seconds_since_last(), 0);
+  EXPECT_TRUE(follower.poll());
+  EXPECT_NEAR(follower.seconds_since_last(), 3 * 3600, 600);
+  date(-5);
+  EXPECT_FALSE(follower.poll());
+  EXPECT_NEAR(follower.seconds_since_last(), 3 * 3600, 600);
+  std::ofstream(path, std::ios::app) << to_json(step(3)) << "\n";
+  date(-2);
+  EXPECT_TRUE(follower.poll());
+  EXPECT_LT(follower.seconds_since_last(), 1800);
+  write(path, 1);
+  date(48);
+  MetricsFollower other(run.path());
+  EXPECT_TRUE(other.poll());
+  EXPECT_GE(other.seconds_since_last(), 0);
+  EXPECT_LT(other.seconds_since_last(), 1800);
 }
 
 TEST(Watch, EtaIsTheRestAtTheLatestSpeed) {
