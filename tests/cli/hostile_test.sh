@@ -8,7 +8,7 @@ work=$(mktemp -d)
 pid=
 finish() {
   if [ -n "$pid" ] && kill -9 "$pid" 2>/dev/null; then echo "killed the run still going on"; fi
-  if [ -d disk ]; then umount disk 2>/dev/null || true; fi
+  if mountpoint -q disk; then umount disk; fi
   rm -rf "$work"
 }
 trap finish EXIT
@@ -130,7 +130,7 @@ whole synced "metrics are on the disk before the checkpoint is begun"
 mkdir disk
 if mount -t tmpfs -o size=$((4 * (weights + moments) / 1024))k tmpfs disk 2>/dev/null; then
   half disk/run
-  dd if=/dev/zero of=disk/filler bs=64k >dd.log 2>&1 || true
+  if dd if=/dev/zero of=disk/filler bs=64k >dd.log 2>&1; then die "the disk has room without end"; fi
   fails "no space" train disk/run
   [[ $said == "cannot "*"disk/run/"*": No space left on device" ]] || die "no space: $said"
   [ "$(names disk/run)" = "step-00000004 step-00000006" ] || die "no space: the folder holds $(names disk/run)"
@@ -215,8 +215,7 @@ ends() {
   pid=
   cp endless.log log
   [ "$rc" = "$1" ] || die "$2: ended with $rc, not $1"
-  said=$(grep '^hadal: error: ' log || true)
-  said=${said#hadal: error: }
+  said=$(sed -n 's/^hadal: error: //p' log)
 }
 count() { wc -l <"$1/metrics.jsonl"; }
 
