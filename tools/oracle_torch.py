@@ -24,11 +24,11 @@ FAMILIES = ("deepseek_v3", "deepseek_v2", "qwen2", "llama")
 
 
 class OddSizes(TorchFunctionMode):
-    """Lets transformers' V2 RoPE take odd sizes: view_as_complex refuses the strides of a slice of an odd-sized row."""
+    """Lets transformers' V2 RoPE take odd sizes: view_as_complex refuses the strides and the offset of a slice of an odd-sized row."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func is torch.view_as_complex:
-            args = [args[0].contiguous()]
+            args = [args[0].clone(memory_format=torch.contiguous_format)]  # contiguous() keeps the offset of a single row
         return func(*args, **(kwargs or {}))
 
 
