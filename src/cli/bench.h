@@ -23,5 +23,6 @@ void add_bench_attention(CLI::App& bench);
 void add_bench_memory(CLI::App& bench);
 void add_bench_train(CLI::App& bench);
 void add_bench_decode(CLI::App& bench);
+void add_bench_tokenizer(CLI::App& bench);
 
 }  // namespace hadal::cli

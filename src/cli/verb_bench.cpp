@@ -24,6 +24,7 @@ void add_bench(CLI::App& app) {
   add_bench_memory(*verb);
   add_bench_train(*verb);
   add_bench_decode(*verb);
+  add_bench_tokenizer(*verb);
 }
 
 }  // namespace hadal::cli

@@ -36,6 +36,38 @@ check attention FLOP/s 1 2 forward backward
 check memory B/s 3 9 rms_norm swiglu adamw
 check decode B/s 1 3 latent expanded
 
+"$hadal" data generate --seed 3 --bytes 30000 --out text.jsonl >generated.txt
+"$hadal" tokenizer train --vocab-size 400 --out tok text.jsonl >trained.txt 2>&1
+"$hadal" bench tokenizer --quick --json --tokenizer tok --out first >tokenizer.json
+"$hadal" bench tokenizer --quick --json --tokenizer tok --out second >again.json
+"$hadal" bench tokenizer --quick --tokenizer tok --text text.jsonl --out given >tokenizer.txt
+"$hadal" tokenizer encode --model tok --json first/texts.jsonl >ids.txt
+"$hadal" tokenizer train --vocab-size 512 --out trained first/texts.jsonl >trained.txt 2>&1
+cmp trained/tokenizer.json first/trained/tokenizer.json
+cmp text.jsonl given/texts.jsonl
+diff -r first second
+python3 - <<'P'
+import array, json
+d, again = json.load(open("tokenizer.json")), json.load(open("again.json"))
+assert list(d) == ["bench", "threads", "text_bytes", "documents", "rounds", "load_seconds", "encode", "train"], list(d)
+texts = [json.loads(l)["text"] for l in open("first/texts.jsonl", encoding="utf-8")]
+assert d["documents"] == len(texts) and d["text_bytes"] == sum(len(t.encode()) for t in texts) >= 100000, d
+letters = set("".join(texts))
+assert {"a", "0", "{", "\n", "\u0430"} <= letters and len(letters) > 1500, len(letters)
+ids = array.array("i")
+ids.frombytes(open("first/ids.bin", "rb").read())
+expected = [i for line in open("ids.txt") for i in json.loads(line) + [-1]]
+assert list(ids) == expected and d["encode"]["ids"] == len(expected) - len(texts), d["encode"]
+assert d["train"]["merges"] == len(json.load(open("trained/tokenizer.json"))["model"]["merges"]), d["train"]
+for part in ("encode", "train"):
+    p = d[part]
+    assert p["checksum"] == again[part]["checksum"] and p["seconds_median"] >= p["seconds"] > 0, p
+    assert abs(p["bytes_per_s"] * p["seconds"] / d["text_bytes"] - 1) < 1e-9, p
+print("ok: tokenizer")
+P
+if "$hadal" bench tokenizer --quick --tokenizer tok --threads 2 2>refused.txt; then exit 1; fi
+grep -q "threads 2: a tokenizer is measured on one thread" refused.txt
+
 "$hadal" bench train --quick --json --threads 2 >train.json
 python3 - <<'P'
 import json, math
