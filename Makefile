@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help setup configure build demo test oracle sanitize sanitize-quick bench lint lint-all format clean
+.PHONY: help setup configure build demo demo-balance demo-mtp test oracle sanitize sanitize-quick bench lint lint-all format clean
 
 # One compiler a core, but never more than memory holds (1.5 GiB each).
 JOBS ?= $(shell awk -v n="$$(nproc)" '/^MemAvailable/ { m = int($$2 / 1572864); print m < 1 ? 1 : (m < n ? m : n) }' /proc/meminfo)
@@ -23,6 +23,14 @@ build: configure  ## the release program, build/hadal
 demo: build  ## train a small model on real text, and show what came of it
 	@scripts/setup.sh demo
 	@scripts/demo.sh
+
+demo-balance: build  ## experts balanced by bias, by auxiliary loss, by neither: three seeds each, a report
+	@scripts/setup.sh demo
+	@scripts/study.sh balance
+
+demo-mtp: build  ## with and without multi-token prediction, at the same data and compute: a report
+	@scripts/setup.sh demo
+	@scripts/study.sh mtp
 
 test: configure  ## build and run every test
 	@cmake --build --preset release -j $(JOBS)

@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   hadal::cli::add_verify(app);
   hadal::cli::add_watch(app);
   hadal::cli::add_bench(app);
+  hadal::cli::add_study(app);
   try {
     app.parse(argc, argv);
     if (std::fflush(stdout) != 0) hadal::fail("cannot write to standard output: {}", std::strerror(errno));

@@ -13,9 +13,9 @@
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "data/loader.h"
-#include "data/prepare.h"
 #include "model/accounting.h"
 #include "train/report.h"
+#include "train/setup.h"
 #include "train/trainer.h"
 
 namespace hadal::cli {
@@ -26,56 +26,6 @@ struct Arguments {
   std::string recipe, run, init_from;
   std::vector<std::string> overrides;
 };
-
-// data::Loader as the trainer's source of rows.
-class LoaderRows : public train::RowSource {
- public:
-  explicit LoaderRows(const data::LoaderOptions& options) : loader_(options) {}
-  train::SourceRow next() override {
-    data::Row row = loader_.next();
-    return {std::move(row.tokens), std::move(row.documents)};
-  }
-  std::string state() const override { return loader_.state(); }
-  void restore(const std::string& state) override { loader_.restore(state); }
-  const data::Loader& loader() const { return loader_; }
-
- private:
-  data::Loader loader_;
-};
-
-model::Config config_of(const train::Recipe& r, const text::Tokenizer& tokenizer) {
-  model::Config c = r.model.config.empty() ? model::preset(r.model.preset) : model::load_config(r.model.config);
-  c.vocab_size = r.model.vocab_size > 0 ? r.model.vocab_size : tokenizer.vocab_size();
-  if (c.vocab_size < tokenizer.vocab_size()) {
-    fail("model.vocab_size = {}: the tokenizer has {} tokens", c.vocab_size, tokenizer.vocab_size());
-  }
-  if (r.data.sequence_length > c.max_position_embeddings) {
-    fail("data.sequence_length = {}: the model has positions for {}", r.data.sequence_length,
-         c.max_position_embeddings);
-  }
-  if (const auto bos = tokenizer.bos_id()) c.bos_token_id = *bos;
-  if (const auto eos = tokenizer.eos_id()) c.eos_token_ids = {*eos};
-  return c;
-}
-
-data::LoaderOptions loader_options(const train::Recipe& r, const text::Tokenizer& tokenizer) {
-  const auto transform = r.data.fim_rate > 0 || r.data.split_rate > 0
-                             ? std::make_shared<const data::DocumentTransform>(
-                                   tokenizer, data::TransformOptions{r.data.fim_rate, r.data.split_rate})
-                             : nullptr;
-  return {{r.data.train.begin(), r.data.train.end()}, r.data.weights, r.data.epochs,         r.data.sequence_length,
-          static_cast<std::uint64_t>(r.data.seed),    transform,      tokenizer.vocab_size()};
-}
-
-void check_data(const data::Loader& loader, const train::Recipe& r) {
-  if (loader.most_tokens() < static_cast<double>(r.train.tokens)) {
-    fail("train.tokens = {}: data.epochs allows only {:.0f} tokens: allow more epochs or train on fewer tokens",
-         r.train.tokens, loader.most_tokens());
-  }
-  if (loader.tokenizer_hash() != data::tokenizer_hash(r.data.tokenizer)) {
-    fail("{}: the token shards were made with another tokenizer than {}", r.data.train.front(), r.data.tokenizer);
-  }
-}
 
 // The least a training keeps: master weight, gradient and two moments in bf16. Better to say so now than to be killed.
 void check_memory(const model::Accounting& count) {
@@ -120,15 +70,12 @@ void run(const Arguments& a) {
   if (a.run.empty()) fail("--run: must name a folder");
   in.run_dir = a.run;
   const text::Tokenizer tokenizer = text::Tokenizer::load(in.recipe.data.tokenizer);
-  in.config = config_of(in.recipe, tokenizer);
-  LoaderRows rows(loader_options(in.recipe, tokenizer));
-  check_data(rows.loader(), in.recipe);
+  in.config = train::config_of(in.recipe, tokenizer);
+  train::LoaderRows rows = train::open_rows(in.recipe, tokenizer);
   in.rows = &rows;
   if (!in.recipe.data.heldout.empty())
     in.heldout = data::rows_in_order(in.recipe.data.heldout, in.recipe.data.sequence_length);
-  in.bytes_of = [&](std::int32_t id) {
-    return tokenizer.is_special(id) ? std::int64_t{0} : static_cast<std::int64_t>(tokenizer.token_bytes(id).size());
-  };
+  in.bytes_of = [&](std::int32_t id) { return train::bytes_of_token(tokenizer, id); };
   in.stop = &stop_flag();
   Runtime runtime(static_cast<int>(in.recipe.train.threads));
   const model::Accounting count = model::account(in.config, in.recipe.data.sequence_length);

@@ -19,5 +19,6 @@ void add_report(CLI::App& app);
 void add_verify(CLI::App& app);
 void add_watch(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_study(CLI::App& app);
 
 }  // namespace hadal::cli

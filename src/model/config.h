@@ -68,7 +68,7 @@ struct Config {
 Config load_config(const std::filesystem::path& dir_or_json);
 // What transformers and we load; dtype goes to torch_dtype.
 std::string config_json(const Config& config, DType dtype);
-// tiny, demo, bench-100m, v2-lite, moonlight, v2, v3. Throws Error that lists them for any other name.
+// tiny, demo, study, bench-100m, v2-lite, moonlight, v2, v3. Throws Error that lists them for any other name.
 Config preset(std::string_view name);
 bool is_preset(std::string_view name);
 std::string preset_names();  // separated by commas

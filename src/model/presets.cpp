@@ -156,6 +156,23 @@ Config demo() {
   return c;
 }
 
+// What studies train many of: V3's gate without groups, 1M active parameters.
+Config study() {
+  Config c = v3_like();
+  c.vocab_size = 2048;
+  c.hidden_size = 128;
+  c.num_hidden_layers = 4;
+  set_heads(c, 4, 16, 16, 32);
+  c.q_lora_rank = 64;
+  c.kv_lora_rank = 64;
+  c.intermediate_size = 384;
+  set_experts(c, 16, 1, 4, 64, 1, 1);
+  c.first_k_dense_replace = 1;
+  c.max_position_embeddings = 4096;
+  c.initializer_range = 0.03;
+  return c;
+}
+
 Config tiny() {
   Config c = v3_like();
   c.vocab_size = 512;
@@ -176,9 +193,8 @@ Config tiny() {
 constexpr struct {
   std::string_view name;
   Config (*make)();
-} kPresets[] = {
-    {"tiny", tiny}, {"demo", demo}, {"bench-100m", bench_100m}, {"v2-lite", v2_lite}, {"moonlight", moonlight},
-    {"v2", v2},     {"v3", v3}};
+} kPresets[] = {{"tiny", tiny},       {"demo", demo},           {"study", study}, {"bench-100m", bench_100m},
+                {"v2-lite", v2_lite}, {"moonlight", moonlight}, {"v2", v2},       {"v3", v3}};
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <span>
 
 #include "ops/lm_loss.h"
 #include "train/optimizer.h"
@@ -30,23 +31,46 @@ void count_drafts(const kernels::Context& cx, const model::CausalLm& model, cons
   const std::vector<std::int32_t> choice = argmax_rows(model.logits(cx, trunk.hidden_TD));
   e.drafts.resize(modules.size());
   e.accepted.resize(modules.size());
+  e.chained.resize(modules.size());
+  std::vector<bool> right_so_far(choice.size(), true);  // by slot
   for (std::size_t k = 0; k < modules.size(); ++k) {
     const std::vector<std::int32_t> guess = argmax_rows(model.logits(cx, modules[k].hidden_TD));
     for (std::size_t i = 0; i < guess.size(); ++i) {
       // Slot s predicts token s + k + 2 (k from 0); the trunk predicts it from position s + k + 1 of the same row.
-      const auto at = static_cast<std::size_t>(modules[k].slots[i]) + k + 1;
+      const auto slot = static_cast<std::size_t>(modules[k].slots[i]), at = slot + k + 1;
+      const bool right = guess[i] == choice[at];
+      right_so_far[slot] = right_so_far[slot] && right;
       ++e.drafts[k];
-      e.accepted[k] += guess[i] == choice[at];
+      e.accepted[k] += right;
+      e.chained[k] += right_so_far[slot];
     }
   }
 }
 
+// sum += part, element by element; whichever is longer.
+template <class A, class B>
+void add_to(std::vector<A>& sum, const B& part) {
+  sum.resize(std::max(sum.size(), part.size()));
+  for (std::size_t i = 0; i < part.size(); ++i) sum[i] += part[i];
+}
+
 void add_loads(const model::ForwardResult& r, Evaluation& e) {
   e.loads_LE.resize(r.gates.size());
-  for (std::size_t l = 0; l < r.gates.size(); ++l) {
-    const auto loads = r.gates[l].loads_E.span<std::int64_t>();
-    e.loads_LE[l].resize(loads.size());
-    for (std::size_t i = 0; i < loads.size(); ++i) e.loads_LE[l][i] += loads[i];
+  for (std::size_t l = 0; l < r.gates.size(); ++l) add_to(e.loads_LE[l], r.gates[l].loads_E.span<std::int64_t>());
+}
+
+// logp: of every prediction of `rows`, one after the other.
+void add_positions(const std::vector<std::vector<std::int32_t>>& rows, std::span<const float> logp, Evaluation& e) {
+  std::size_t at = 0;
+  for (const auto& row : rows) {
+    if (row.size() > e.nats_T.size()) {
+      e.nats_T.resize(row.size());
+      e.tokens_T.resize(row.size());
+    }
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      e.nats_T[i] -= logp[at++];
+      ++e.tokens_T[i];
+    }
   }
 }
 
@@ -75,6 +99,25 @@ double Evaluation::acceptance(std::size_t module) const {
              : 0;
 }
 
+double Evaluation::chain_acceptance(std::size_t module) const {
+  return module < drafts.size() && drafts[module] > 0
+             ? static_cast<double>(chained[module]) / static_cast<double>(drafts[module])
+             : 0;
+}
+
+void Evaluation::add(const Evaluation& other) {
+  nats += other.nats;
+  tokens += other.tokens;
+  bytes += other.bytes;
+  loads_LE.resize(std::max(loads_LE.size(), other.loads_LE.size()));
+  for (std::size_t l = 0; l < other.loads_LE.size(); ++l) add_to(loads_LE[l], other.loads_LE[l]);
+  add_to(drafts, other.drafts);
+  add_to(accepted, other.accepted);
+  add_to(chained, other.chained);
+  add_to(nats_T, other.nats_T);
+  add_to(tokens_T, other.tokens_T);
+}
+
 Evaluation evaluate(const kernels::Context& cx, const model::CausalLm& model,
                     const std::vector<std::vector<std::int32_t>>& rows,
                     const std::function<std::int64_t(std::int32_t)>& bytes_of,
@@ -93,6 +136,7 @@ Evaluation evaluate(const kernels::Context& cx, const model::CausalLm& model,
     const Tensor logp = ops::log_probs(cx, trunk.hidden_TD, model.head(),
                                        Tensor::of<std::int32_t>(targets, {static_cast<std::int64_t>(targets.size())}));
     for (const float l : logp.span<float>()) e.nats -= l;
+    add_positions(inputs, logp.span<float>(), e);
     e.tokens += static_cast<std::int64_t>(targets.size());
     for (const std::int32_t t : targets) e.bytes += bytes_of(t);
     add_loads(trunk, e);

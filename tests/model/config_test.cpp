@@ -60,7 +60,7 @@ TEST(Config, WrittenConfigsReadBackTheSame) {
     const Config c = read(fixture(name));
     EXPECT_EQ(read(parse_json(config_json(c, DType::bf16), name)), c) << name;
   }
-  for (const char* name : {"tiny", "demo", "bench-100m", "v2-lite", "moonlight", "v2", "v3"}) {
+  for (const char* name : {"tiny", "demo", "study", "bench-100m", "v2-lite", "moonlight", "v2", "v3"}) {
     EXPECT_EQ(read(parse_json(config_json(preset(name), DType::f32), name)), preset(name)) << name;
   }
   Config c = preset("tiny");
@@ -316,7 +316,7 @@ TEST(Config, SoftmaxScale) {
 
 TEST(Config, UnknownPresetsListTheKnown) {
   EXPECT_EQ(error_of([] { preset("v4"); }),
-            "unknown preset 'v4': there are tiny, demo, bench-100m, v2-lite, moonlight, v2, v3");
+            "unknown preset 'v4': there are tiny, demo, study, bench-100m, v2-lite, moonlight, v2, v3");
   EXPECT_TRUE(is_preset("bench-100m"));
   EXPECT_FALSE(is_preset("bench"));
 }

@@ -1,0 +1,208 @@
+// hadal study balance | mtp: trains the models of a study, or goes on where it stopped, and says what came of it.
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "base/report/text_plot.h"
+#include "cli/failure.h"
+#include "cli/runtime.h"
+#include "cli/signals.h"
+#include "cli/verbs.h"
+#include "eval/balance.h"
+#include "eval/mtp.h"
+#include "train/setup.h"
+
+namespace hadal::cli {
+
+namespace {
+
+constexpr std::int64_t kQuickSteps = 12, kQuickRows = 4, kFewTokens = 100000;
+
+struct Arguments {
+  std::string recipe, out, source;
+  std::vector<std::string> overrides, heldout;
+  std::vector<std::int64_t> seeds = {1, 2, 3};
+  std::vector<double> gammas = {1e-3, 2e-2}, alphas = {1e-3, 1e-1};
+  std::int64_t modules = 2;
+  bool quick = false;
+};
+
+using Table = std::vector<std::vector<std::string>>;
+
+void print_table(const Table& table) {
+  std::vector<std::size_t> widths(table.front().size(), 0);
+  for (const auto& row : table) {
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], report::shown_width(row[c]));
+  }
+  for (const auto& row : table) {
+    fmt::print(" ");
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      const std::string space(widths[c] - report::shown_width(row[c]), ' ');
+      fmt::print(" {}", c == 0 ? row[c] + space : space + row[c]);
+    }
+    fmt::print("\n");
+  }
+}
+
+// What both studies open before they make a plan.
+struct Opened {
+  explicit Opened(const Arguments& a) : recipe(load(a)), tokenizer(text::Tokenizer::load(recipe.data.tokenizer)) {
+    config = train::config_of(recipe, tokenizer);
+    study.folder = a.out;
+    study.tokenizer = &tokenizer;
+    for (const std::string& text : a.heldout) study.heldout.push_back(kind_of(text, a.quick));
+    std::set<std::string> names;
+    std::int64_t tokens = 0;
+    for (const eval::Kind& kind : study.heldout) {
+      if (!names.insert(kind.name).second) fail("--heldout: the kind '{}' is given twice", kind.name);
+      tokens += eval::predicted_tokens(kind);
+    }
+    if (tokens < kFewTokens)
+      fmt::print(stderr, "note: {} held-out tokens: MaxVio of few tokens is largely chance\n", tokens);
+    study.stop = &stop_flag();
+    fs::create_directories(a.out);
+  }
+
+  train::Recipe recipe;
+  text::Tokenizer tokenizer;
+  model::Config config;
+  eval::Study study;
+
+ private:
+  static train::Recipe load(const Arguments& a) {
+    train::Recipe r = train::load_recipe(a.recipe, a.overrides);
+    if (r.data.tokenizer.empty()) fail("{}: key 'data.tokenizer' is needed: a folder with tokenizer.json", a.recipe);
+    if (a.quick) r.train.tokens = kQuickSteps * r.train.rows * r.data.sequence_length;
+    if (r.train.tokens == 0) fail("{}: key 'train.tokens' is needed: how many tokens each run trains on", a.recipe);
+    r.data.heldout.clear();  // measured here, by kinds
+    return r;
+  }
+  eval::Kind kind_of(const std::string& text, bool quick) const {
+    const auto equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos) fail("--heldout {}: must be NAME=FOLDER", text);
+    return eval::read_kind(text.substr(0, equals), text.substr(equals + 1), recipe, quick ? kQuickRows : 0);
+  }
+};
+
+std::vector<eval::RunResult> run_all(Opened& opened) {
+  eval::Study& study = opened.study;
+  Runtime runtime(static_cast<int>(opened.recipe.train.threads));
+  fmt::print(stderr, "{} runs, {} tokens in all, {} threads, {}\n", study.plans.size(),
+             short_number(static_cast<double>(study.total_tokens())), runtime.threads(),
+             kernels::name_of(runtime.context().isa()));
+  Progress progress("study", study.total_tokens(), "tokens");
+  study.on_progress = [&](std::size_t run, std::int64_t tokens, const train::StepMetrics* m) {
+    std::string note = fmt::format("run {} of {}, {}", run + 1, study.plans.size(), study.plans[run].name);
+    if (m != nullptr) note += fmt::format(", loss {:.3f}", m->main);
+    progress.update(tokens, note);
+  };
+  study.on_message = [&](const std::string& line) { progress.message(line); };
+  auto results = eval::run_study(runtime.context(), study);
+  if (!results) {
+    progress.message("stopped; the same command goes on from here");
+    throw CLI::RuntimeError(130);
+  }
+  progress.finish();
+  return std::move(*results);
+}
+
+std::string source_of(const Arguments& a) {
+  return a.quick ? a.source + (a.source.empty() ? "" : "; ") + "QUICK: a few steps, the figures mean nothing"
+                 : a.source;
+}
+
+void write(const Arguments& a, const std::string& json) {
+  write_file_atomically(fs::path(a.out) / "study.json", json);
+  fmt::print("\nreport:  {}\nfigures: {}\n", (fs::path(a.out) / "report.html").string(),
+             (fs::path(a.out) / "study.json").string());
+}
+
+void run_balance(const Arguments& a) {
+  Opened opened(a);
+  eval::BalanceSettings s{a.seeds, a.gammas, a.alphas};
+  if (a.quick) {
+    s.seeds.resize(1);
+    s.gammas.resize(std::min<std::size_t>(1, s.gammas.size()));
+    s.alphas.resize(std::min<std::size_t>(1, s.alphas.size()));
+  }
+  opened.study.plans = eval::plan_balance(opened.recipe, opened.config, s);
+  const std::vector<eval::RunResult> runs = run_all(opened);
+  const std::string source = source_of(a);
+  eval::write_balance_report(fs::path(a.out) / "report.html", runs, opened.config, source);
+  fmt::print("\n{}\n\n", source);
+  print_table(eval::balance_table(runs));
+  fmt::print("\n");
+  print_table(eval::verdict_table(eval::judge_balance(runs)));
+  write(a, eval::balance_json(runs, source));
+}
+
+void run_mtp(const Arguments& a) {
+  Opened opened(a);
+  std::vector<std::int64_t> seeds = a.seeds;
+  if (a.quick) seeds.resize(1);
+  opened.study.plans = eval::plan_mtp(opened.recipe, opened.config, a.modules, seeds, a.out);
+  const std::vector<eval::RunResult> runs = run_all(opened);
+  const std::string source = source_of(a);
+  model::Config with = opened.config;
+  with.num_nextn_predict_layers = a.modules;
+  eval::write_mtp_report(fs::path(a.out) / "report.html", runs, with, source);
+  fmt::print("\n{}\n\n", source);
+  print_table(eval::mtp_table(runs));
+  fmt::print("\n");
+  print_table(eval::mtp_verdict_table(eval::judge_mtp(runs)));
+  fmt::print("\n");
+  print_table(eval::position_table(runs));
+  write(a, eval::mtp_json(runs, source));
+}
+
+// CLI11 hands a repeated seed on; its runs would share a folder.
+std::string distinct(const std::vector<std::int64_t>& seeds) {
+  return std::set<std::int64_t>(seeds.begin(), seeds.end()).size() == seeds.size() ? "" : "--seeds: one is given twice";
+}
+
+void add_common(CLI::App* verb, const std::shared_ptr<Arguments>& a) {
+  verb->add_option("recipe", a->recipe, "TOML file (recipes/README.md)")->required();
+  verb->add_option("--out", a->out, "folder of the study: its runs, report.html, study.json")->required();
+  verb->add_option("--heldout", a->heldout, "NAME=FOLDER: a kind of held-out text and its token shards; again for more")
+      ->required();
+  verb->add_option("--set", a->overrides, "section.key=value, over the recipe");
+  verb->add_option("--seeds", a->seeds, "of weights and data order, as 1,2,3")
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{999999}));
+  verb->add_option("--source", a->source, "where the text is from, for the report");
+  verb->add_flag("--quick", a->quick, "one seed, a few steps, a few held-out rows: to see that it works");
+}
+
+}  // namespace
+
+void add_study(CLI::App& app) {
+  auto a = std::make_shared<Arguments>();
+  CLI::App* verb = app.add_subcommand("study", "train models that differ in one thing, and compare them");
+  verb->require_subcommand(1);
+  CLI::App* balance = verb->add_subcommand("balance", "experts balanced by bias, by auxiliary loss, by neither");
+  add_common(balance, a);
+  balance->add_option("--gammas", a->gammas, "further values of balance.gamma, first seed")
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 10.0));
+  balance->add_option("--alphas", a->alphas, "further values of balance.alpha, first seed")
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 10.0));
+  CLI::App* mtp = verb->add_subcommand("mtp", "with and without multi-token prediction, at the same data and compute");
+  add_common(mtp, a);
+  mtp->add_option("--modules", a->modules, "MTP modules, one a depth")->capture_default_str()->check(CLI::Range(1, 8));
+  const auto checked = [a](void (*study)(const Arguments&)) {
+    if (const std::string problem = distinct(a->seeds); !problem.empty()) fail("{}", problem);
+    study(*a);
+  };
+  balance->callback([checked] { checked(run_balance); });
+  mtp->callback([checked] { checked(run_mtp); });
+}
+
+}  // namespace hadal::cli

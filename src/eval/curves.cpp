@@ -1,0 +1,37 @@
+#include "eval/curves.h"
+
+#include "base/progress.h"
+#include "model/accounting.h"
+
+namespace hadal::eval {
+
+report::LinePlot loss_curves(const std::vector<const RunResult*>& runs) {
+  report::LinePlot plot{"Training loss", "tokens", "nats a token", {}};
+  for (const RunResult* r : runs)
+    plot.series.push_back(training_curve(*r, [](const train::StepMetrics& m) { return m.main; }));
+  plot.note = "Next token, each step's batch; the bold line is a running mean.";
+  return plot;
+}
+
+void model_facts(report::HtmlReport& page, const RunResult& run, const model::Config& c) {
+  const model::Accounting a = model::account(c, run.plan.recipe.data.sequence_length);
+  page.facts({{"parameters", short_number(static_cast<double>(a.parameters))},
+              {"active a token", short_number(static_cast<double>(a.active_head_only))},
+              {"experts, chosen, shared",
+               fmt::format("{}, {}, {}", c.n_routed_experts, c.num_experts_per_tok, c.n_shared_experts)},
+              {"tokens of the first run", short_number(static_cast<double>(run.tokens))},
+              {"held-out tokens", short_number(static_cast<double>(run.total().tokens))}});
+}
+
+void text_table(report::HtmlReport& page, const RunResult& run) {
+  std::vector<std::vector<std::string>> table = {{"kind of held-out text", "tokens", "bytes"}};
+  for (const KindResult& k : run.kinds)
+    table.push_back({k.name, fmt::format("{}", k.evaluation.tokens), fmt::format("{}", k.evaluation.bytes)});
+  page.table(table);
+}
+
+void recipe_of(report::HtmlReport& page, const RunResult& run) {
+  page.folded("recipe of " + run.plan.name, train::to_toml(run.plan.recipe));
+}
+
+}  // namespace hadal::eval

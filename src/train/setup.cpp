@@ -1,0 +1,56 @@
+#include "train/setup.h"
+
+#include "base/error.h"
+#include "data/prepare.h"
+
+namespace hadal::train {
+
+model::Config config_of(const Recipe& r, const text::Tokenizer& tokenizer) {
+  model::Config c = r.model.config.empty() ? model::preset(r.model.preset) : model::load_config(r.model.config);
+  c.vocab_size = r.model.vocab_size > 0 ? r.model.vocab_size : tokenizer.vocab_size();
+  if (c.vocab_size < tokenizer.vocab_size()) {
+    fail("model.vocab_size = {}: the tokenizer has {} tokens", c.vocab_size, tokenizer.vocab_size());
+  }
+  if (r.data.sequence_length > c.max_position_embeddings) {
+    fail("data.sequence_length = {}: the model has positions for {}", r.data.sequence_length,
+         c.max_position_embeddings);
+  }
+  if (const auto bos = tokenizer.bos_id()) c.bos_token_id = *bos;
+  if (const auto eos = tokenizer.eos_id()) c.eos_token_ids = {*eos};
+  return c;
+}
+
+namespace {
+
+data::LoaderOptions loader_options(const Recipe& r, const text::Tokenizer& tokenizer) {
+  const auto transform = r.data.fim_rate > 0 || r.data.split_rate > 0
+                             ? std::make_shared<const data::DocumentTransform>(
+                                   tokenizer, data::TransformOptions{r.data.fim_rate, r.data.split_rate})
+                             : nullptr;
+  return {{r.data.train.begin(), r.data.train.end()}, r.data.weights, r.data.epochs,         r.data.sequence_length,
+          static_cast<std::uint64_t>(r.data.seed),    transform,      tokenizer.vocab_size()};
+}
+
+void check_data(const data::Loader& loader, const Recipe& r) {
+  if (loader.most_tokens() < static_cast<double>(r.train.tokens)) {
+    fail("train.tokens = {}: data.epochs allows only {:.0f} tokens: allow more epochs or train on fewer tokens",
+         r.train.tokens, loader.most_tokens());
+  }
+  if (loader.tokenizer_hash() != data::tokenizer_hash(r.data.tokenizer)) {
+    fail("{}: the token shards were made with another tokenizer than {}", r.data.train.front(), r.data.tokenizer);
+  }
+}
+
+}  // namespace
+
+LoaderRows open_rows(const Recipe& recipe, const text::Tokenizer& tokenizer) {
+  LoaderRows rows(loader_options(recipe, tokenizer));
+  check_data(rows.loader(), recipe);
+  return rows;
+}
+
+std::int64_t bytes_of_token(const text::Tokenizer& tokenizer, std::int32_t id) {
+  return tokenizer.is_special(id) ? 0 : static_cast<std::int64_t>(tokenizer.token_bytes(id).size());
+}
+
+}  // namespace hadal::train

@@ -1,0 +1,40 @@
+// What a recipe names, opened: tokenizer, architecture, rows of token shards.
+#pragma once
+
+#include <memory>
+
+#include "data/loader.h"
+#include "model/config.h"
+#include "text/tokenizer.h"
+#include "train/recipe.h"
+#include "train/rows.h"
+
+namespace hadal::train {
+
+// data::Loader as the trainer's source of rows.
+class LoaderRows : public RowSource {
+ public:
+  explicit LoaderRows(const data::LoaderOptions& options) : loader_(options) {}
+  SourceRow next() override {
+    data::Row row = loader_.next();
+    return {std::move(row.tokens), std::move(row.documents)};
+  }
+  std::string state() const override { return loader_.state(); }
+  void restore(const std::string& state) override { loader_.restore(state); }
+  const data::Loader& loader() const { return loader_; }
+
+ private:
+  data::Loader loader_;
+};
+
+// The architecture of model.preset or model.config with the tokenizer's size and special tokens. Throws Error for a
+// vocabulary or a sequence that does not fit.
+model::Config config_of(const Recipe& recipe, const text::Tokenizer& tokenizer);
+
+// data.train as rows. Throws Error if the shards were made with another tokenizer, or have too few tokens.
+LoaderRows open_rows(const Recipe& recipe, const text::Tokenizer& tokenizer);
+
+// UTF-8 bytes of a token; 0 for a special one.
+std::int64_t bytes_of_token(const text::Tokenizer& tokenizer, std::int32_t id);
+
+}  // namespace hadal::train
