@@ -48,4 +48,4 @@ for kind in "${kinds[@]}"; do
 done
 say "3. the study (Ctrl-C saves, the same command goes on)"
 "$hadal" study "$study" "recipes/study-$study.toml" --out "$folder/$study" --set "data.tokenizer=$folder/tokenizer" --set "data.train=[$train]" \
-  "${heldout[@]}" --source "$(cat "$folder/corpora/source"); code, json, numbers: generated" "$@"
+  "${heldout[@]}" --source "$(sed 's/, held out:.*//' "$folder/corpora/source"); code, json, numbers: generated" "$@"

@@ -149,6 +149,7 @@ Kind read_kind(const std::string& name, const std::filesystem::path& folder, con
 
 std::optional<std::vector<RunResult>> run_study(const kernels::Context& cx, const Study& study) {
   std::vector<RunResult> results;
+  results.reserve(study.plans.size());
   double gemm_peak = 0;
   std::int64_t before = 0;
   for (std::size_t i = 0; i < study.plans.size(); ++i) {
@@ -168,6 +169,7 @@ std::optional<std::vector<RunResult>> run_study(const kernels::Context& cx, cons
 std::string run_json(const RunResult& r) {
   const train::Evaluation all = r.total();
   std::vector<double> by_layer;
+  by_layer.reserve(all.loads_LE.size());
   for (const auto& loads : all.loads_LE) by_layer.push_back(train::max_violation(loads));
   json kinds = json::array();
   for (const KindResult& k : r.kinds)
