@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "cli/bench.h"
 #include "train/bench.h"
+#include "train/recipe.h"
 
 namespace hadal::cli {
 
@@ -77,7 +78,7 @@ void run(Arguments a) {
   ThreadPool pool(a.common.threads > 0 ? a.common.threads : available_cpus());
   kernels::Context cx(pool, kernels::default_isa());
   const train::BenchResult r = train::bench_training(cx, {.config = model::preset(a.preset),
-                                                          .act = dtype_from_name(a.dtype),
+                                                          .compute = train::compute_type(a.dtype),
                                                           .rows = a.rows,
                                                           .sequence = a.sequence,
                                                           .warmup = a.warmup,
@@ -96,7 +97,7 @@ void add_bench_train(CLI::App& bench) {
   auto a = std::make_shared<Arguments>();
   add_bench_options(*verb, a->common);
   verb->add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")")->capture_default_str();
-  verb->add_option("--dtype", a->dtype, "f32 or bf16")->capture_default_str();
+  verb->add_option("--dtype", a->dtype, "f32, bf16 or fp8")->capture_default_str();
   verb->add_option("--rows", a->rows, "rows of a step")->check(CLI::Range(1, 4096))->capture_default_str();
   verb->add_option("--sequence", a->sequence, "tokens of a row")->check(CLI::Range(2, 1 << 20))->capture_default_str();
   verb->add_option("--steps", a->steps, "steps whose median counts")->check(CLI::Range(1, 1000))->capture_default_str();

@@ -32,7 +32,7 @@ class Run {
   bool train(double& gemm_peak, const std::function<void(const train::StepMetrics&)>& on_step);
   std::optional<std::vector<KindResult>> measured(const fs::path& checkpoint);
   void note_biases(const fs::path& checkpoint, RunResult& r) const;
-  DType act() const { return dtype_from_name(plan_.recipe.model.dtype); }
+  DType compute() const { return train::compute_type(plan_.recipe.model.dtype); }
 
   const kernels::Context& cx_;
   const Study& study_;
@@ -61,7 +61,7 @@ bool Run::train(double& gemm_peak, const std::function<void(const train::StepMet
   in.recipe = plan_.recipe;
   in.run_dir = dir_;
   in.config = train::config_of(plan_.recipe, *study_.tokenizer);
-  if (gemm_peak == 0) gemm_peak = train::measure_gemm_peak(cx_, act());
+  if (gemm_peak == 0) gemm_peak = train::measure_gemm_peak(cx_, compute() == DType::f32 ? DType::f32 : DType::bf16);
   in.peak_flops = gemm_peak;
   train::LoaderRows rows = train::open_rows(plan_.recipe, *study_.tokenizer);
   in.rows = &rows;
@@ -77,7 +77,7 @@ std::optional<std::vector<KindResult>> Run::measured(const fs::path& checkpoint)
   if (fs::exists(file)) {
     if (auto known = from_text(read_file(file), key, file.string())) return known;
   }
-  const model::CausalLm model = model::load_model(checkpoint, act());
+  const model::CausalLm model = model::load_model(checkpoint, compute());
   const auto kinds = measure(
       cx_, model, study_.heldout, [&](std::int32_t id) { return train::bytes_of_token(*study_.tokenizer, id); },
       study_.stop, nullptr);

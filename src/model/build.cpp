@@ -124,10 +124,13 @@ Shape shape_of(const Config& c, const std::string& name) {
 
 }  // namespace
 
-void allocate(const Config& config, DType act, std::vector<nn::Block>& blocks, std::vector<nn::MtpModule>& mtp) {
+void allocate(const Config& config, DType compute, std::vector<nn::Block>& blocks, std::vector<nn::MtpModule>& mtp) {
+  // In fp8 the linears quantise their masters themselves; eh_proj stays in bf16, as it is released (SPEC §9.17).
+  const bool fp8 = compute == DType::f8_e4m3;
   const nn::Visitor make = [&](const nn::Parameter& p) {
-    const bool compute = p.kind == nn::ParameterKind::matrix || p.kind == nn::ParameterKind::embedding;
-    *p.value = Tensor::empty(shape_of(config, p.name), compute ? act : DType::f32);
+    const bool matrix = p.kind == nn::ParameterKind::matrix || p.kind == nn::ParameterKind::embedding;
+    const DType weights = !fp8 ? compute : ends_with(p.name, "eh_proj.weight") ? DType::bf16 : DType::f32;
+    *p.value = Tensor::empty(shape_of(config, p.name), matrix ? weights : DType::f32);
   };
   for (auto& block : blocks) block.visit("", make);
   for (auto& module : mtp) module.visit("", make);

@@ -13,8 +13,8 @@ nn::RopeSettings rope_settings(const Config& config);
 ops::RopeTable build_rope(const Config& config);
 // Layer `index`; those from num_hidden_layers on are the blocks of MTP modules.
 nn::Block build_block(const Config& config, std::int64_t index);
-// Allocates every parameter of the blocks and modules with the shapes of the config.
-void allocate(const Config& config, DType act, std::vector<nn::Block>& blocks, std::vector<nn::MtpModule>& mtp);
+// Allocates every parameter of the blocks and modules with the shapes of the config; compute as CausalLm takes it.
+void allocate(const Config& config, DType compute, std::vector<nn::Block>& blocks, std::vector<nn::MtpModule>& mtp);
 
 // Every parameter of a model of this config, with its shape, without allocating anything: what accounting counts.
 struct ParameterShape {

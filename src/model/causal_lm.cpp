@@ -12,18 +12,19 @@
 
 namespace hadal::model {
 
-CausalLm::CausalLm(const Config& config, DType act) : config_(config), act_(act) {
-  if (act != DType::f32 && act != DType::bf16) fail("a model computes in f32 or bf16, not in {}", name_of(act));
+CausalLm::CausalLm(const Config& config, DType compute)
+    : config_(config), act_(compute == DType::f32 ? DType::f32 : DType::bf16), fp8_(compute == DType::f8_e4m3) {
+  if (!fp8_ && act_ != compute) fail("a model computes in f32, bf16 or f8_e4m3, not in {}", name_of(compute));
   rope_ = build_rope(config);
-  embed_tokens_ = Tensor::empty({config.vocab_size, config.hidden_size}, act);
+  embed_tokens_ = Tensor::empty({config.vocab_size, config.hidden_size}, act_);
   norm_ = Tensor::empty({config.hidden_size}, DType::f32);
-  if (!config.tie_word_embeddings) lm_head_ = Tensor::empty({config.vocab_size, config.hidden_size}, act);
+  if (!config.tie_word_embeddings) lm_head_ = Tensor::empty({config.vocab_size, config.hidden_size}, act_);
   const auto eps = static_cast<float>(config.rms_norm_eps);
   for (std::int64_t i = 0; i < config.num_hidden_layers; ++i) blocks_.push_back(build_block(config, i));
   for (std::int64_t k = 0; k < config.num_nextn_predict_layers; ++k) {
     mtp_.emplace_back(build_block(config, config.num_hidden_layers + k), eps);
   }
-  allocate(config, act, blocks_, mtp_);
+  allocate(config, compute, blocks_, mtp_);
 }
 
 CausalLm::CausalLm(CausalLm&&) noexcept = default;
@@ -39,6 +40,7 @@ nn::Input CausalLm::input(const kernels::Context& cx, const Batch& batch, const 
       {batch.row_start, options.balance_coefficient, options.device_coefficient, options.communication_coefficient}});
   return {.cx = cx,
           .act = act_,
+          .fp8 = fp8_,
           .positions_T = batch.positions_T,
           .rope = rope_,
           .seq_start = owned->seq_start,
@@ -52,6 +54,8 @@ nn::Input CausalLm::input(const kernels::Context& cx, const Batch& batch, const 
 }
 
 ForwardResult CausalLm::forward(const kernels::Context& cx, const Batch& batch, const ForwardOptions& options) const {
+  if (fp8_ && batch.cache != nullptr)
+    fail("a model in fp8 only trains: to generate, load its checkpoint in bf16 or f32");
   const nn::Input in = input(cx, batch, options);
   ForwardResult r;
   Tensor h = ops::embedding(cx, embed_tokens_, batch.tokens_T);

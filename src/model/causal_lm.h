@@ -34,8 +34,10 @@ struct MtpResult {
 
 class CausalLm {
  public:
-  // Allocates the parameters, uninitialised. act: dtype of linear weights and activations, f32 or bf16.
-  CausalLm(const Config& config, DType act);
+  // Allocates the parameters, uninitialised. compute: dtype of linear weights and activations, f32 or bf16; or f8_e4m3
+  // for training in fp8 (SPEC §6.2): activations, embedding, head and eh_proj bf16, the other linears quantise their
+  // f32 weights as they go. Such a model has no cache.
+  CausalLm(const Config& config, DType compute);
   CausalLm(CausalLm&&) noexcept;
   ~CausalLm();
 
@@ -57,7 +59,8 @@ class CausalLm {
   std::vector<Tensor> gate_biases();
 
   const Config& config() const { return config_; }
-  DType act() const { return act_; }
+  DType act() const { return act_; }  // of activations
+  bool fp8() const { return fp8_; }
   // Widths of one layer's cache rows in each form.
   std::pair<std::int64_t, std::int64_t> cache_widths(nn::MlaForm form) const;
   std::vector<nn::Block>& blocks() { return blocks_; }
@@ -69,6 +72,7 @@ class CausalLm {
 
   Config config_;
   DType act_;
+  bool fp8_;
   ops::RopeTable rope_;
   Tensor embed_tokens_, norm_, lm_head_;
   std::vector<nn::Block> blocks_;

@@ -1,17 +1,17 @@
 #include "nn/gqa.h"
 
+#include "nn/linear.h"
 #include "ops/attention.h"
 #include "ops/columns.h"
-#include "ops/linear.h"
 
 namespace hadal::nn {
 
 Tensor Gqa::forward(const Input& in, const Tensor& x_TD, const ops::CacheLayer* layer) const {
-  const Tensor q = ops::rope(in.cx, ops::linear(in.cx, x_TD, wq_, in.act, bq_), s_.heads, in.rope, in.positions_T);
-  const Tensor k = ops::rope(in.cx, ops::linear(in.cx, x_TD, wk_, in.act, bk_), s_.kv_heads, in.rope, in.positions_T);
-  const Tensor v = ops::linear(in.cx, x_TD, wv_, in.act, bv_);
+  const Tensor q = ops::rope(in.cx, linear(in, x_TD, wq_, bq_), s_.heads, in.rope, in.positions_T);
+  const Tensor k = ops::rope(in.cx, linear(in, x_TD, wk_, bk_), s_.kv_heads, in.rope, in.positions_T);
+  const Tensor v = linear(in, x_TD, wv_, bv_);
   const std::int64_t width = s_.kv_heads * s_.head_dim;
-  const ops::AttentionShape shape{s_.heads, s_.kv_heads, s_.head_dim, 0, s_.head_dim, s_.softmax_scale};
+  const ops::AttentionShape shape{s_.heads, s_.kv_heads, s_.head_dim, 0, s_.head_dim, s_.softmax_scale, in.fp8};
   const ops::KvLayout layout{2 * width, 0, width, s_.head_dim, s_.head_dim};
   Tensor o;
   if (layer == nullptr) {
@@ -21,7 +21,7 @@ Tensor Gqa::forward(const Input& in, const Tensor& x_TD, const ops::CacheLayer* 
     ops::write_cache(v, *layer, in.cached, 1, width);
     o = ops::attention_cached(in.cx, q, *layer, in.cached, shape, layout);
   }
-  return ops::linear(in.cx, o, wo_, in.act);
+  return linear(in, o, wo_, {}, ops::Fp8Input::after_attention);
 }
 
 void Gqa::visit(const std::string& prefix, const Visitor& f) {

@@ -33,6 +33,7 @@ using Probe = std::function<void(std::string_view, std::int64_t, const Tensor&)>
 struct Input {
   const kernels::Context& cx;
   DType act = DType::f32;  // dtype of activations between linears
+  bool fp8 = false;        // linears of blocks in fp8 (SPEC §6.2); act is then bf16
   Tensor positions_T;      // i32, for RoPE
   const ops::RopeTable& rope;
   std::span<const std::int64_t> seq_start;  // (S + 1): rows of each document or request

@@ -2,20 +2,20 @@
 
 #include <numeric>
 
+#include "nn/linear.h"
 #include "ops/absorb.h"
 #include "ops/attention.h"
 #include "ops/columns.h"
-#include "ops/linear.h"
 #include "ops/rms_norm.h"
 
 namespace hadal::nn {
 
 Tensor Mla::forward(const Input& in, const Tensor& x_TD, const ops::CacheLayer* layer) const {
   const bool compressed = s_.q_lora_rank > 0;
-  const Tensor qa = compressed ? ops::linear(in.cx, x_TD, wq_a_, in.act) : Tensor();
-  const Tensor cq = compressed ? latent(in, qa, q_norm_) : x_TD;    // eq 6
-  const Tensor q = queries(in, cq);                                 // (T, H * [nope | rope])
-  const Tensor ckv_kpe = ops::linear(in.cx, x_TD, wkv_a_, in.act);  // (T, [C | rope]): eq 1, 3
+  const Tensor qa = compressed ? linear(in, x_TD, wq_a_) : Tensor();
+  const Tensor cq = compressed ? latent(in, qa, q_norm_) : x_TD;  // eq 6
+  const Tensor q = queries(in, cq);                               // (T, H * [nope | rope])
+  const Tensor ckv_kpe = linear(in, x_TD, wkv_a_);                // (T, [C | rope]): eq 1, 3
   auto [ckv, k_pe] = ops::split_columns(in.cx, ckv_kpe, s_.kv_lora_rank);
   const Tensor c_TC = latent(in, ckv, kv_norm_);
   k_pe = ops::rope(in.cx, k_pe, 1, in.rope, in.positions_T);  // not normalised, shared by all heads
@@ -26,7 +26,7 @@ Tensor Mla::forward(const Input& in, const Tensor& x_TD, const ops::CacheLayer* 
     forget(in, q, [this, in, cq] { return queries(in, cq); });
     forget(in, cq, [this, in, qa] { return latent(in, qa, q_norm_); });
   }
-  return ops::linear(in.cx, o, wo_, in.act);  // eq 11
+  return linear(in, o, wo_, {}, ops::Fp8Input::after_attention);  // eq 11
 }
 
 Tensor Mla::latent(const Input& in, const Tensor& x, const Tensor& gain) const {
@@ -34,7 +34,7 @@ Tensor Mla::latent(const Input& in, const Tensor& x, const Tensor& gain) const {
 }
 
 Tensor Mla::queries(const Input& in, const Tensor& cq) const {
-  const Tensor q = ops::linear(in.cx, cq, s_.q_lora_rank > 0 ? wq_b_ : wq_, in.act);  // eq 7, 8
+  const Tensor q = linear(in, cq, s_.q_lora_rank > 0 ? wq_b_ : wq_);  // eq 7, 8
   return ops::rope(in.cx, q, s_.heads, in.rope, in.positions_T);
 }
 
@@ -54,10 +54,12 @@ ops::KvLayout expanded_layout(const Mla::Settings& s) {
 
 Tensor Mla::attend_expanded(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe,
                             const ops::CacheLayer* layer) const {
-  const auto up = [this, in, c_TC] { return ops::linear(in.cx, c_TC, wkv_b_, in.act); };
+  const auto up = [this, in, c_TC] { return linear(in, c_TC, wkv_b_); };
   const Tensor kv = up();  // (T, H * [k_nope | v]): eq 2, 5
   if (layer == nullptr) {
-    const Tensor o = ops::attention(in.cx, q, kv, k_pe, expanded_shape(s_), expanded_layout(s_), in.seq_start);
+    ops::AttentionShape shape = expanded_shape(s_);
+    shape.e5m6_out = in.fp8;
+    const Tensor o = ops::attention(in.cx, q, kv, k_pe, shape, expanded_layout(s_), in.seq_start);
     forget(in, kv, up);
     return o;
   }
@@ -97,7 +99,7 @@ Tensor Mla::re_expanded(const Input& in, const Tensor& q, const ops::CacheLayer&
                         const ops::CacheSequence& sequence) const {
   const std::int64_t length = sequence.first + sequence.row_end - sequence.row_begin;
   const Tensor c = ops::read_cache(layer, sequence, length, 1), k_pe = ops::read_cache(layer, sequence, length, 2);
-  const Tensor kv = ops::linear(in.cx, c, wkv_b_.detach(), in.act);
+  const Tensor kv = linear(in, c, wkv_b_.detach());
   // Rows 0, 64, 128 ... of the expanded keys serve as the blocks of a cache for this one call.
   std::vector<std::int32_t> blocks(static_cast<std::size_t>((length + 63) / 64));
   std::iota(blocks.begin(), blocks.end(), 0);

@@ -1,17 +1,14 @@
 #include "nn/moe.h"
 
+#include "nn/linear.h"
 #include "ops/dispatch.h"
 #include "ops/linear.h"
-#include "ops/swiglu.h"
 
 namespace hadal::nn {
 
 Tensor Mlp::forward(const Input& in, const Tensor& x_TD) const {
-  const Tensor g = ops::linear(in.cx, x_TD, w1_, in.act), u = ops::linear(in.cx, x_TD, w3_, in.act);
-  const Tensor h = ops::swiglu(in.cx, g, u);
-  Tensor y = ops::linear(in.cx, h, w2_, in.act);
-  forget(in, h, [in, g, u] { return ops::swiglu(in.cx, g, u); });
-  return y;
+  const Tensor g = linear(in, x_TD, w1_), u = linear(in, x_TD, w3_);
+  return swiglu_linear(in, g, u, w2_);
 }
 
 void Mlp::visit(const std::string& prefix, const Visitor& f) {
@@ -28,12 +25,10 @@ Moe::Result Moe::forward(const Input& in, const Tensor& x_TD, const Tensor& forc
                      in.balance != nullptr ? *in.balance : none);
   const ops::Route route = ops::route(r.gate.ids_TK, s_.experts);
   const Tensor x_SD = ops::dispatch(in.cx, x_TD, route);
-  const Tensor g_SF = ops::grouped_linear(in.cx, x_SD, w1_EFD_, route.offsets_E1);
-  const Tensor u_SF = ops::grouped_linear(in.cx, x_SD, w3_EFD_, route.offsets_E1);
-  const Tensor h_SF = ops::swiglu(in.cx, g_SF, u_SF);
-  const Tensor y_SD = ops::grouped_linear(in.cx, h_SF, w2_EDF_, route.offsets_E1);
+  const Tensor g_SF = grouped_linear(in, x_SD, w1_EFD_, route.offsets_E1);
+  const Tensor u_SF = grouped_linear(in, x_SD, w3_EFD_, route.offsets_E1);
+  const Tensor y_SD = swiglu_linear(in, g_SF, u_SF, w2_EDF_, route.offsets_E1);
   forget(in, x_SD, [in, x_TD, route] { return ops::dispatch(in.cx, x_TD, route); });
-  forget(in, h_SF, [in, g_SF, u_SF] { return ops::swiglu(in.cx, g_SF, u_SF); });
   const Tensor shared_TD = s_.has_shared ? shared_.forward(in, x_TD) : Tensor();
   r.y_TD = ops::combine(in.cx, y_SD, r.gate.weights_TK, shared_TD, route);
   return r;

@@ -107,6 +107,7 @@ Tensor attention(const Context& cx, const Tensor& q, const Tensor& kv, const Ten
   p.sequences = sequences.data();
   p.sequence_count = static_cast<std::int64_t>(sequences.size());
   kernels::run(cx, p);
+  if (shape.e5m6_out) kernels::run(cx, kernels::RoundE5m6{rows, out.size(1), out.raw(), out.raw(), out.dtype()});
   if (tape != nullptr) {
     Saved saved{q, kv, k_pe, out, lse, shape, layout, {starts.begin(), starts.end()}};
     tape->record(out, [&cx, saved = std::move(saved)](Tensor grad) { attention_backward(cx, saved, grad); });

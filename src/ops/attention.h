@@ -14,6 +14,7 @@ namespace hadal::ops {
 struct AttentionShape {
   std::int64_t heads = 0, kv_heads = 0, d1 = 0, d2 = 0, dv = 0;
   float scale = 1;
+  bool e5m6_out = false;  // the result is rounded to E5M6 in tiles of 1 x 128 (SPEC §6.2), and kept so for the backward
 };
 
 // Where key and value heads lie in a row of `width` elements: head h of the key at k + h * stride, of the value at v +

@@ -15,4 +15,7 @@ void require(bool ok, std::string_view op, std::string_view what, std::initializ
 // x in another dtype; x itself (with its node) if it has it already. Records nothing.
 Tensor cast(const kernels::Context& cx, const Tensor& x, DType dtype);
 
+// Adds the column sums of dy (T, N), f32 or bf16, to the gradient of a watched bias (N).
+void add_bias_gradient(const Tensor& dy, const Tensor& bias);
+
 }  // namespace hadal::ops

@@ -10,16 +10,6 @@ namespace {
 
 using kernels::Context;
 
-void bias_gradient(const Tensor& dy, float* db) {
-  const std::int64_t rows = dy.size(0), n = dy.size(1);
-  const auto add_row = [&](const auto* y) {
-    for (std::int64_t r = 0; r < rows; ++r) {
-      for (std::int64_t i = 0; i < n; ++i) db[i] += static_cast<float>(y[r * n + i]);
-    }
-  };
-  dy.dtype() == DType::bf16 ? add_row(dy.data<bf16>()) : add_row(dy.data<float>());
-}
-
 void linear_backward(const Context& cx, const Tensor& x, const Tensor& w, const Tensor& bias, Tensor dy) {
   const std::int64_t rows = x.size(0), n = w.size(0), k = w.size(1);
   dy = cast(cx, dy, w.dtype());
@@ -58,7 +48,7 @@ void linear_backward(const Context& cx, const Tensor& x, const Tensor& w, const 
                                      .accumulate = dw.accumulate,
                                      .chunk = kernels::kWeightGradChunk});
   }
-  if (bias.defined() && bias.node()) bias_gradient(dy, autograd::leaf_grad(bias));
+  if (bias.defined() && bias.node()) add_bias_gradient(dy, bias);
 }
 
 }  // namespace

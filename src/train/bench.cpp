@@ -53,7 +53,7 @@ double train_step(const kernels::Context& cx, model::CausalLm& model, Optimizer&
 
 BenchResult bench_training(kernels::Context& cx, const BenchSettings& s) {
   BenchResult r;
-  model::CausalLm model(s.config, s.act);
+  model::CausalLm model(s.config, s.compute);
   model::init_model(model, 1, s.config.initializer_range, 0);
   Optimizer optimizer(model, {});
   std::vector<double> seconds;
@@ -73,7 +73,7 @@ BenchResult bench_training(kernels::Context& cx, const BenchSettings& s) {
   r.seconds = seconds[seconds.size() / 2];
   r.tensor_bytes = tensor_memory().peak;
   r.resident_bytes = static_cast<std::size_t>(peak_memory_gib() * (1 << 30));
-  r.gemm_peak_flops = measure_gemm_peak(cx, s.act, 4096);
+  r.gemm_peak_flops = measure_gemm_peak(cx, model.act(), 4096);
   r.flops_per_token = model::train_flops_per_token(s.config, s.sequence);
   r.tokens_per_s = static_cast<double>(s.rows * s.sequence) / r.seconds;
   r.share_of_peak = r.tokens_per_s * r.flops_per_token / r.gemm_peak_flops;

@@ -11,7 +11,7 @@ namespace hadal::train {
 
 struct BenchSettings {
   model::Config config;
-  DType act = DType::bf16;
+  DType compute = DType::bf16;  // as model::CausalLm takes it
   std::int64_t rows = 4, sequence = 1024;
   int warmup = 2, steps = 8;
 };

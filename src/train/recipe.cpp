@@ -19,6 +19,12 @@ nn::Recompute recompute_of(const Recipe& r) {
                                             : nn::Recompute::none;
 }
 
+DType compute_type(std::string_view name) {
+  if (name == "fp8") return DType::f8_e4m3;
+  if (name != "f32" && name != "bf16") fail("unknown compute type '{}': it must be one of f32, bf16, fp8", name);
+  return dtype_from_name(name);
+}
+
 std::int64_t rows_multiple(const Recipe& r) {
   if (r.train.rows_multiple > 0) return r.train.rows_multiple;
   return std::max<std::int64_t>(1, r.train.micro_rows);
@@ -33,7 +39,7 @@ std::vector<RecipeKey> keys(Recipe& r) {
       {"model.seed", &r.model.seed, "key of the random initial weights"},
       {"model.init_std", &r.model.init_std, "standard deviation of initial weights; 0: the config's initializer_range"},
       {"model.embedding_std", &r.model.embedding_std, "the same for embed_tokens alone; 0: as init_std"},
-      {"model.dtype", &r.model.dtype, "f32 or bf16: compute type; masters are always f32"},
+      {"model.dtype", &r.model.dtype, "f32, bf16 or fp8: compute type; masters are always f32"},
       {"data.tokenizer", &r.data.tokenizer, "folder with tokenizer.json"},
       {"data.train", &r.data.train, "folders of token shards (hadal data prepare)"},
       {"data.weights", &r.data.weights, "mixture weights, one a folder; empty: by size"},
@@ -291,7 +297,8 @@ void check_ranges(Recipe& r, const std::string& where) {
     if (ok) return;
     fail("{}: key '{}' = {}: must be {}", where, key, value_text(*find(keys(r), key)), rule);
   };
-  want(r.model.dtype == "f32" || r.model.dtype == "bf16", "model.dtype", "\"f32\" or \"bf16\"");
+  want(r.model.dtype == "f32" || r.model.dtype == "bf16" || r.model.dtype == "fp8", "model.dtype",
+       "\"f32\", \"bf16\" or \"fp8\"");
   want(r.data.sequence_length >= 2, "data.sequence_length", "2 or more");
   want(r.train.rows >= 1, "train.rows", "1 or more");
   want(r.train.micro_rows >= 0 && (r.train.micro_rows == 0 || r.train.rows % r.train.micro_rows == 0),

@@ -65,6 +65,9 @@ struct Recipe {
 };
 
 nn::Recompute recompute_of(const Recipe& recipe);
+// What a CausalLm computes in, by the names that recipes have for it: f32, bf16, fp8. Throws Error listing them
+// otherwise.
+DType compute_type(std::string_view name);
 // What the rows of every step are a multiple of.
 std::int64_t rows_multiple(const Recipe& recipe);
 

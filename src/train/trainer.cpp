@@ -30,7 +30,7 @@ class Trainer {
       : cx_(cx),
         in_(in),
         r_(in.recipe),
-        model_(in.config, dtype_from_name(r_.model.dtype)),
+        model_(in.config, compute_type(r_.model.dtype)),
         optimizer_(make_optimizer()),
         ema_(optimizer_, r_.optimizer.ema),
         schedules_(schedules_of(r_)),

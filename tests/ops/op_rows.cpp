@@ -6,6 +6,7 @@
 #include "ops/columns.h"
 #include "ops/dispatch.h"
 #include "ops/embedding.h"
+#include "ops/fp8_linear.h"
 #include "ops/gate.h"
 #include "ops/linear.h"
 #include "ops/lm_loss.h"
@@ -65,6 +66,43 @@ OP_ROW(grouped_linear, [](Random& random, DType act) {
         return std::vector{ops::grouped_linear(cx, o[0].value, o[1].value, route.offsets_E1)};
       },
       true};
+});
+
+OP_ROW(fp8_linear, [](Random& random, DType act) {
+  const std::int64_t t = size(random, 150), k = size(random, 150), n = size(random);
+  const auto input = static_cast<ops::Fp8Input>(between(random, 0, 2));
+  return OpCase{{{"x", random_tensor({t, k}, act, random)},
+                 {"w", random_tensor({n, k}, DType::f32, random), true},
+                 {"b", random_tensor({n}, DType::f32, random), true}},
+                [act, input](const Context& cx, Operands& o) {
+                  return std::vector{ops::fp8_linear(cx, o[0].value, o[1].value, act, o[2].value, input)};
+                },
+                true,
+                true};
+});
+
+// Up, gate and down of experts, dense at times.
+OP_ROW(fp8_experts, [](Random& random, DType act) {
+  const std::int64_t experts = 4, d = size(random, 150), f = size(random), rows = size(random, 80), top = 2;
+  const Tensor ids = choice(random, rows, experts, top);
+  const Tensor offsets = between(random, 0, 2) > 0 ? ops::route(ids, experts).offsets_E1 : Tensor();
+  const auto weight = [&](std::int64_t n, std::int64_t k) {
+    return random_tensor(offsets.defined() ? Shape{experts, n, k} : Shape{n, k}, act, random);
+  };
+  return OpCase{{{"x", random_tensor({rows * top, d}, act, random)},
+                 {"w1", weight(f, d), true},
+                 {"w3", weight(f, d), true},
+                 {"w2", weight(d, f), true}},
+                [act, offsets](const Context& cx, Operands& o) {
+                  const auto up = [&](const Tensor& w) {
+                    return offsets.defined() ? ops::fp8_grouped_linear(cx, o[0].value, w, offsets)
+                                             : ops::fp8_linear(cx, o[0].value, w, act);
+                  };
+                  const Tensor g = up(o[1].value), u = up(o[2].value);
+                  return std::vector{ops::fp8_swiglu_linear(cx, g, u, o[3].value, offsets)};
+                },
+                true,
+                true};
 });
 
 OP_ROW(rms_norm, [](Random& random, DType act) {
@@ -187,6 +225,7 @@ OP_ROW(lm_loss, [](Random& random, DType act) {
       [=](const Context& cx, Operands& o) {
         return std::vector{ops::lm_loss(cx, o[0].value, o[1].value, targets, coefficient).loss};
       },
+      false,
       false,
       4};
 });

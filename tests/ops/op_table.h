@@ -24,6 +24,9 @@ struct OpCase {
   std::vector<Operand> operands;
   std::function<std::vector<Tensor>(const kernels::Context&, std::vector<Operand>&)> run;
   bool bit_equal_to_ref = false;  // the op is a copy, a selection or a contract dot product
+  // A step function, whose gradient counts rounding as the identity: no differences; tests/ops/NAME_test.cpp compares
+  // it.
+  bool quantises = false;
   double epsilon_scale = 1;  // the bound on values is this times sqrt(K) eps of the output's dtype, K the longest sum
 };
 

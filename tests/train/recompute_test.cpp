@@ -96,7 +96,7 @@ void check(const model::Config& config, DType act, test::Random& random) {
 
 TEST(Recompute, SameBitsInEveryFamily) {
   for (std::uint64_t seed = 1; seed <= 2; ++seed) {
-    for (const DType act : {DType::f32, DType::bf16}) {
+    for (const DType act : {DType::f32, DType::bf16, DType::f8_e4m3}) {
       test::Random random(seed);
       SCOPED_TRACE(fmt::format("seed {} {}", seed, name_of(act)));
       model::Config v3 = test::small_v3(random);
