@@ -220,6 +220,26 @@ TEST(Loader, ACutFileIsAnErrorAndTakesNoTokensAway) {
   EXPECT_EQ(loader.state(), before);
 }
 
+// Only ids that the model has rows for reach it, whatever was written over the file since its checksum was looked at.
+TEST(Loader, AnOverwrittenFileIsAnError) {
+  const TempFolder f;
+  write_numbers(f / "a", 0, {10, 20, 30});
+  Loader loader({.folders = {f / "a"}, .sequence_length = 8, .seed = 3, .vocab_size = 60});
+  const std::string before = loader.state();
+  EXPECT_EQ(read(loader, 7).size(), 56u);
+  {
+    std::fstream file(f / "a/tokens-00000.bin", std::ios::in | std::ios::out | std::ios::binary);
+    const std::int32_t id = 60;
+    file.seekp(-4, std::ios::end);
+    file.write(reinterpret_cast<const char*>(&id), sizeof id);
+  }
+  const std::string error = error_of([&] {
+    loader.restore(before);
+    read(loader, 8);
+  });
+  EXPECT_NE(error.find("tokens-00000.bin: token 60 in document 2: the vocabulary has 60"), std::string::npos) << error;
+}
+
 TEST(Shard, OffsetsThatDoNotRiseAreRefused) {
   const TempFolder f;
   write_numbers(f / "a", 0, {5, 6});
