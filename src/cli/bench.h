@@ -21,6 +21,7 @@ void add_bench_gemm(CLI::App& bench);
 void add_bench_grouped(CLI::App& bench);
 void add_bench_attention(CLI::App& bench);
 void add_bench_memory(CLI::App& bench);
+void add_bench_memory_tokens(CLI::App& bench);
 void add_bench_train(CLI::App& bench);
 void add_bench_decode(CLI::App& bench);
 void add_bench_tokenizer(CLI::App& bench);

@@ -22,6 +22,7 @@ void add_bench(CLI::App& app) {
   add_bench_grouped(*verb);
   add_bench_attention(*verb);
   add_bench_memory(*verb);
+  add_bench_memory_tokens(*verb);
   add_bench_train(*verb);
   add_bench_decode(*verb);
   add_bench_tokenizer(*verb);

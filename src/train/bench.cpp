@@ -29,19 +29,22 @@ TrainRows random_rows(const BenchSettings& s, std::uint64_t step) {
   return rows;
 }
 
-double train_step(const kernels::Context& cx, model::CausalLm& model, Optimizer& optimizer, const TrainRows& rows,
-                  std::int64_t step) {
+ObjectiveResult gradients(const kernels::Context& cx, model::CausalLm& model, Optimizer& optimizer,
+                          const TrainRows& rows, nn::Recompute recompute) {
   const ObjectiveSettings s{.mtp_lambda = 0.3,
                             .balance_alpha = 1e-4,
                             .global_tokens = rows.loss_tokens(),
-                            .global_rows = static_cast<std::int64_t>(rows.tokens.size())};
-  ObjectiveResult result;
+                            .global_rows = static_cast<std::int64_t>(rows.tokens.size()),
+                            .recompute = recompute};
   optimizer.zero_grads();
-  {
-    autograd::Tape tape(cx);
-    const Watch watch(tape, optimizer);
-    result = run_objective(cx, model, rows, s);
-  }
+  autograd::Tape tape(cx);
+  const Watch watch(tape, optimizer);
+  return run_objective(cx, model, rows, s);
+}
+
+double train_step(const kernels::Context& cx, model::CausalLm& model, Optimizer& optimizer, const TrainRows& rows,
+                  std::int64_t step) {
+  const ObjectiveResult result = gradients(cx, model, optimizer, rows, nn::Recompute::none);
   const double norm = optimizer.grad_norm(cx);
   optimizer.step(cx, 3e-4, std::min(1.0, 1.0 / (norm + 1e-6)), step);
   const std::vector<Tensor> biases = model.gate_biases();
@@ -78,6 +81,18 @@ BenchResult bench_training(kernels::Context& cx, const BenchSettings& s) {
   r.tokens_per_s = static_cast<double>(s.rows * s.sequence) / r.seconds;
   r.share_of_peak = r.tokens_per_s * r.flops_per_token / r.gemm_peak_flops;
   return r;
+}
+
+std::size_t bytes_of_step(const kernels::Context& like, const BenchSettings& s, nn::Recompute recompute) {
+  const kernels::Context cx(like.pool(), like.isa());  // whose scratch grows in this step
+  model::CausalLm model(s.config, s.act);
+  model::init_model(model, 1, s.config.initializer_range, 0);
+  Optimizer optimizer(model, {});
+  const TrainRows rows = random_rows(s, 0);
+  reset_tensor_peak();
+  const std::size_t before = tensor_memory().live;
+  gradients(cx, model, optimizer, rows, recompute);
+  return tensor_memory().peak - before;
 }
 
 }  // namespace hadal::train

@@ -6,6 +6,7 @@
 #include "kernels/context.h"
 #include "kernels/profile.h"
 #include "model/config.h"
+#include "nn/input.h"
 
 namespace hadal::train {
 
@@ -31,5 +32,9 @@ struct BenchResult {
 
 // Forward, backward, clipping, AdamW and gate-bias update, step after step.
 BenchResult bench_training(kernels::Context& cx, const BenchSettings& settings);
+
+// Most bytes of tensors and scratch that forward and backward of one such step hold above model and optimizer.
+// Measured: the step is run.
+std::size_t bytes_of_step(const kernels::Context& cx, const BenchSettings& settings, nn::Recompute recompute);
 
 }  // namespace hadal::train

@@ -79,5 +79,21 @@ assert 0 < d["peak_tensor_bytes"] < d["peak_resident_bytes"], d
 assert d["ops"]["attention_backward"]["calls"] > 0 and d["ops"]["grouped matmul, weight gradient"]["calls"] > 0, d["ops"]
 print("ok: train")
 P
+"$hadal" bench memory-tokens --quick --json --threads 2 >tokens.json
+python3 - <<'P'
+import json
+d = json.load(open("tokens.json"))["recompute"]
+assert list(d) == ["none", "selective", "blocks"], list(d)
+for m in d.values():
+    assert [p["tokens"] for p in m["points"]] == [64, 256, 1024, 2048], m
+    # Linear: from one length to the next a token takes no more than before, as constant parts count less. A byte for
+    # each pair of tokens would add 1024 bytes a token from 1024 to 2048.
+    a, b, c = (p["bytes"] / p["tokens"] for p in m["points"][1:])
+    assert 0 < c <= b <= a, m
+assert d["blocks"]["bytes_per_token"] < d["selective"]["bytes_per_token"] < d["none"]["bytes_per_token"], d
+print("ok: memory-tokens")
+P
+"$hadal" bench memory-tokens --quick >tokens.txt
+grep -q "largest deviation" tokens.txt
 "$hadal" bench train --quick >train.txt
 grep -q "share of the matmul peak" train.txt
