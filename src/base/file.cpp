@@ -38,23 +38,33 @@ int open_for_reading(const fs::path& path, struct stat& info) {
 }  // namespace
 
 std::string read_file(const fs::path& path) {
-  struct stat info {};
-  const int fd = open_for_reading(path, info);
   std::string content;
-  content.reserve(static_cast<std::size_t>(info.st_size));
-  char buffer[1 << 16];
-  for (;;) {
-    const ssize_t n = ::read(fd, buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      ::close(fd);
-      fail_errno("read", path);
-    }
-    if (n == 0) break;
-    content.append(buffer, static_cast<std::size_t>(n));
-  }
-  ::close(fd);
+  read_pieces(path, 1 << 16, [&](std::span<const std::byte> piece) {
+    content.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+  });
   return content;
+}
+
+void read_pieces(const fs::path& path, std::size_t size, const std::function<void(std::span<const std::byte>)>& f) {
+  struct Descriptor {
+    int fd = -1;
+    ~Descriptor() { ::close(fd); }
+  };
+  struct stat info {};
+  const Descriptor file{open_for_reading(path, info)};
+  std::vector<std::byte> buffer(size);
+  for (bool whole = true; whole;) {
+    std::size_t filled = 0;
+    while (filled < size) {
+      const ssize_t n = ::read(file.fd, buffer.data() + filled, size - filled);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) fail_errno("read", path);
+      if (n == 0) break;
+      filled += static_cast<std::size_t>(n);
+    }
+    whole = filled == size;
+    if (filled > 0) f({buffer.data(), filled});
+  }
 }
 
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
@@ -74,6 +84,13 @@ MappedFile::MappedFile(const fs::path& path) : path_(path) {
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void MappedFile::release(std::span<const std::byte> part) const {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<std::uintptr_t>(part.data()) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<std::uintptr_t>(part.data()) + part.size()) / page * page;
+  if (begin < end) (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // only a hint
 }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {

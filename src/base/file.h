@@ -17,6 +17,10 @@ namespace fs = std::filesystem;
 // Whole file as bytes. Throws Error naming the path and the reason.
 std::string read_file(const fs::path& path);
 
+// The file from its beginning in pieces of `size` bytes, the last one shorter. Throws Error naming the path and the
+// reason.
+void read_pieces(const fs::path& path, std::size_t size, const std::function<void(std::span<const std::byte>)>& f);
+
 // A read-only memory map of a whole file. Throws Error naming the path and the reason.
 class MappedFile {
  public:
@@ -25,6 +29,8 @@ class MappedFile {
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  // Gives back the pages of a part that has been read: they no longer count as this process's memory.
+  void release(std::span<const std::byte> part) const;
   const fs::path& path() const { return path_; }
 
  private:

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "cli/bench.h"
 #include "train/bench.h"
+#include "train/recipe.h"
 
 namespace hadal::cli {
 
@@ -92,6 +93,8 @@ void run(const Arguments& a) {
   const kernels::Context cx(pool, kernels::default_isa());
   const std::int64_t shortest = a.common.quick ? 64 : 1024;
   model::Config config = model::preset(a.preset);
+  // With so many the chunk of logits that exists at one time (ops/lm_loss.cpp) is whole from 1K rows on.
+  config.vocab_size = std::max<std::int64_t>(config.vocab_size, 8192);
   config.max_position_embeddings = std::max(config.max_position_embeddings, 32 * shortest);
   std::vector<Row> rows;
   for (const auto& [name, recompute] : {std::pair{"none", nn::Recompute::none},
@@ -101,7 +104,7 @@ void run(const Arguments& a) {
     for (const std::int64_t times : {1, 4, 16, 32}) {
       const std::int64_t tokens = times * shortest;
       const std::size_t bytes = train::bytes_of_step(
-          cx, {.config = config, .act = dtype_from_name(a.dtype), .rows = 1, .sequence = tokens}, recompute);
+          cx, {.config = config, .compute = train::compute_type(a.dtype), .rows = 1, .sequence = tokens}, recompute);
       row.points.push_back({tokens, static_cast<double>(bytes)});
     }
   }
@@ -115,7 +118,7 @@ void add_bench_memory_tokens(CLI::App& bench) {
   auto a = std::make_shared<Arguments>();
   add_bench_options(*verb, a->common);
   verb->add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")")->capture_default_str();
-  verb->add_option("--dtype", a->dtype, "f32 or bf16")->capture_default_str();
+  verb->add_option("--dtype", a->dtype, "f32, bf16 or fp8")->capture_default_str();
   verb->callback([a] { run(*a); });
 }
 

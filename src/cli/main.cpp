@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   hadal::cli::add_convert(app);
   hadal::cli::add_inspect(app);
   hadal::cli::add_data(app);
+  hadal::cli::add_plan(app);
   hadal::cli::add_pretrain(app);
   hadal::cli::add_generate(app);
   hadal::cli::add_chat(app);

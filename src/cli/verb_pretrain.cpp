@@ -1,14 +1,12 @@
 // hadal pretrain RECIPE --run DIR: trains from a recipe, or goes on where the run stopped.
 #include <CLI/CLI.hpp>
 
-#include <sys/sysinfo.h>
-
-#include <cmath>
 #include <memory>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "cli/memory.h"
 #include "cli/runtime.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
@@ -25,22 +23,8 @@ namespace {
 struct Arguments {
   std::string recipe, run, init_from;
   std::vector<std::string> overrides;
+  std::size_t memory_limit = 0;
 };
-
-// The least a training keeps: master weight, gradient and two moments in bf16. Better to say so now than to be killed.
-void check_memory(const model::Accounting& count) {
-  struct sysinfo machine {};
-  if (::sysinfo(&machine) != 0) return;
-  const double has = static_cast<double>(machine.totalram + machine.totalswap) * machine.mem_unit;
-  const double parameters = static_cast<double>(count.parameters) + static_cast<double>(count.mtp_parameters);
-  const double needs = parameters * 12;
-  if (needs <= has) return;
-  constexpr double kGiB = 1 << 30;
-  fail(
-      "training {} parameters needs {:.0f} GiB at the very least for weights, gradients and moments, and this machine "
-      "has {:.0f}: take a smaller model",
-      short_number(parameters), std::ceil(needs / kGiB), std::floor(has / kGiB));
-}
 
 std::string note_of(const train::StepMetrics& m) {
   std::string note = fmt::format("loss {:.3f}", m.main);
@@ -79,7 +63,7 @@ void run(const Arguments& a) {
   in.stop = &stop_flag();
   Runtime runtime(static_cast<int>(in.recipe.train.threads));
   const model::Accounting count = model::account(in.config, in.recipe.data.sequence_length);
-  check_memory(count);
+  require_memory(runtime.context(), {in.recipe, in.config, in.heldout.size(), limit_of(a.memory_limit)});
   fmt::print(stderr, "{} parameters and {} in MTP, {} threads, {}\n",
              short_number(static_cast<double>(count.parameters)),
              short_number(static_cast<double>(count.mtp_parameters)), runtime.threads(),
@@ -113,6 +97,7 @@ void add_pretrain(CLI::App& app) {
   verb->add_option("--run", a->run, "folder of the run")->required();
   verb->add_option("--set", a->overrides, "section.key=value, over the recipe");
   verb->add_option("--init-from", a->init_from, "model folder to start from (a new run, not a resumption)");
+  add_memory_limit(*verb, a->memory_limit);
   verb->callback([a] { run(*a); });
 }
 

@@ -12,6 +12,7 @@ void add_version(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_data(CLI::App& app);
+void add_plan(CLI::App& app);
 void add_pretrain(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_chat(CLI::App& app);

@@ -152,6 +152,11 @@ const TensorInfo& Safetensors::info(const std::string& name) const {
   return it->second;
 }
 
+void Safetensors::release(const std::string& name) const {
+  const TensorInfo& i = info(name);
+  file_->release(file_->bytes().subspan(data_begin_ + i.begin, i.end - i.begin));
+}
+
 Tensor Safetensors::tensor(const std::string& name) const {
   const TensorInfo& i = info(name);
   const std::byte* data = file_->bytes().data() + data_begin_ + i.begin;

@@ -31,6 +31,7 @@ class Safetensors {
   std::vector<std::string> names() const;                 // sorted
   const TensorInfo& info(const std::string& name) const;  // Throws Error if there is none
   Tensor tensor(const std::string& name) const;           // a view of the map, or a copy if it lies unaligned
+  void release(const std::string& name) const;            // its values have been copied: see MappedFile::release
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const std::filesystem::path& path() const { return file_->path(); }
 

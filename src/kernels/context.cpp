@@ -74,6 +74,13 @@ struct Scratch::Buffer {
 
 Scratch::Scratch(int workers) : workers_(static_cast<std::size_t>(workers)), shared_(8) {}
 Scratch::~Scratch() = default;
+std::size_t Scratch::bytes() const {
+  std::size_t all = 0;
+  for (const auto* buffers : {&workers_, &shared_}) {
+    for (const Buffer& b : *buffers) all += b.storage != nullptr ? storage_bytes(b.storage->bytes()) : 0;
+  }
+  return all;
+}
 void* Scratch::worker(int worker, std::size_t bytes) { return workers_[static_cast<std::size_t>(worker)].grow(bytes); }
 void* Scratch::shared(int slot, std::size_t bytes) { return shared_[static_cast<std::size_t>(slot)].grow(bytes); }
 

@@ -32,6 +32,7 @@ class Scratch {
   void* worker(int worker, std::size_t bytes);
   // Shared buffer number `slot` (0..7): call outside parallel regions; valid until the next call with the same slot.
   void* shared(int slot, std::size_t bytes);
+  std::size_t bytes() const;  // of all buffers
 
  private:
   struct Buffer;

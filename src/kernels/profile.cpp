@@ -2,11 +2,12 @@
 
 namespace hadal::kernels {
 
-void Profile::add(std::string_view name, double seconds, double flops) {
+void Profile::add(std::string_view name, double seconds, double flops, double work) {
   auto found = entries_.find(name);
   if (found == entries_.end()) found = entries_.emplace(name, Entry{}).first;
   found->second.seconds += seconds;
   found->second.flops += flops;
+  found->second.work += work;
   ++found->second.calls;
 }
 

@@ -13,10 +13,11 @@ class Profile {
   struct Entry {
     double seconds = 0;
     double flops = 0;  // of matmuls and attention; 0 for what is bound by memory
+    double work = 0;   // what the time grows with: the flops, or else elements
     long calls = 0;
   };
 
-  void add(std::string_view name, double seconds, double flops);
+  void add(std::string_view name, double seconds, double flops, double work);
   void clear() { entries_.clear(); }
   const std::map<std::string, Entry, std::less<>>& entries() const { return entries_; }
   double seconds() const;  // in all kernels

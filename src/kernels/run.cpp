@@ -23,6 +23,21 @@ double pairs(i64 first, i64 rows) {
   return static_cast<double>(rows) * (static_cast<double>(first) + static_cast<double>(rows) / 2);
 }
 
+// What a kernel that multiplies no matrices goes over.
+template <class P>
+double elements(const P& p) {
+  const auto times = [](auto... n) { return (static_cast<double>(n) * ...); };
+  if constexpr (requires { p.rows, p.top_k, p.d; }) return times(p.rows, p.top_k, p.d);
+  if constexpr (requires { p.rows, p.vocab; }) return times(p.rows, p.vocab);
+  if constexpr (requires { p.rows, p.experts; }) return times(p.rows, p.experts);
+  if constexpr (requires { p.rows, p.cols; }) return times(p.rows, p.cols);
+  if constexpr (requires { p.rows, p.heads, p.rot; }) return times(p.rows, p.heads, p.rot);
+  if constexpr (requires { p.rows, p.d; }) return times(p.rows, p.d);
+  if constexpr (requires { p.n, p.d; }) return times(p.n, p.d);
+  if constexpr (requires { p.n; }) return times(p.n);
+  return 1;
+}
+
 template <class P>
 Cost cost(std::string_view name, const P&) {
   return {name};
@@ -64,7 +79,8 @@ void call(const Context& cx, const P& p, std::string_view name, void (*kernel)(c
   const Clock::time_point start = Clock::now();
   kernel(cx, p);
   const Cost c = cost(name, p);
-  cx.profile()->add(c.name, std::chrono::duration<double>(Clock::now() - start).count(), c.flops);
+  cx.profile()->add(c.name, std::chrono::duration<double>(Clock::now() - start).count(), c.flops,
+                    c.flops > 0 ? c.flops : elements(p));
 }
 
 }  // namespace

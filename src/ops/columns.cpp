@@ -1,7 +1,5 @@
 #include "ops/columns.h"
 
-#include <cstring>
-
 #include "autograd/tape.h"
 #include "kernels/kernels.h"
 #include "ops/common.h"
@@ -82,14 +80,15 @@ Tensor select_rows(const Context& cx, const Tensor& x, std::span<const std::int3
                                        .y = y.raw(),
                                        .act = x.dtype()});
   if (autograd::Tape* tape = autograd::tape_of({&x})) {
-    tape->record(y, [x = x.shell(), index](Tensor grad) {
+    tape->record(y, [&cx, x = x.shell(), index](Tensor grad) {
       Tensor dx = Tensor::zeros(x.shape(), x.dtype());
-      const std::size_t row = static_cast<std::size_t>(x.size(1)) * size_of(x.dtype());
-      const auto* from = static_cast<const std::byte*>(grad.raw());
-      auto* to = static_cast<std::byte*>(dx.raw());
       const auto where = index.span<std::int32_t>();
-      for (std::size_t i = 0; i < where.size(); ++i) {
-        std::memcpy(to + static_cast<std::size_t>(where[i]) * row, from + i * row, row);
+      const auto count = static_cast<std::int64_t>(where.size());
+      const auto place = [&](std::int64_t i) { return std::int64_t{where[static_cast<std::size_t>(i)]}; };
+      // Runs of neighbours at a time: training picks all rows but a few.
+      for (std::int64_t begin = 0, end = 0; begin < count; begin = end) {
+        for (end = begin + 1; end < count && place(end) == place(end - 1) + 1;) ++end;
+        copy_columns(cx, grad.rows(begin, end), 0, dx.rows(place(begin), place(begin) + end - begin), 0, x.size(1));
       }
       autograd::accumulate(x, std::move(dx));
     });

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tensor/block_cache.h"
+#include "tensor/sizes_only.h"
 
 namespace hadal {
 
@@ -64,7 +65,15 @@ std::size_t storage_bytes(std::size_t bytes) {
   return is_block(bytes) ? BlockCache::size_of_block(bytes) : (bytes + 127) / 64 * 64;
 }
 
-Storage::Storage(std::size_t bytes) : bytes_(bytes) {
+Storage::Storage(std::size_t bytes, bool real) : bytes_(bytes), sizes_(SizesOnly::current()) {
+  if (sizes_ != nullptr) {
+    constexpr std::size_t kLarge = 64 << 10;
+    address_only_ = !real && bytes >= kLarge;
+    data_ = address_only_ ? sizes_->shared_address(bytes) : heap_memory(bytes);
+    if (!address_only_) std::memset(data_, 0, bytes);
+    number_ = sizes_->made(storage_bytes(bytes));
+    return;
+  }
   data_ = is_block(bytes) ? blocks().take(bytes) : heap_memory(bytes);
   count(storage_bytes(bytes));
 }
@@ -79,17 +88,24 @@ Storage::~Storage() {
 void Storage::drop() {
   HADAL_ASSERT(owned_);
   if (data_ == nullptr) return;
-  if (is_block(bytes_)) {
-    blocks().give(data_, bytes_);
-  } else {
-    std::free(data_);
+  std::byte* const data = std::exchange(data_, nullptr);
+  if (sizes_ != nullptr) {
+    sizes_->freed(number_);
+    if (!address_only_) std::free(data);
+    return;
   }
-  data_ = nullptr;
+  if (is_block(bytes_)) {
+    blocks().give(data, bytes_);
+  } else {
+    std::free(data);
+  }
   live_bytes.fetch_sub(storage_bytes(bytes_), std::memory_order_relaxed);
 }
 
 void Storage::adopt(Storage& other) {
-  HADAL_ASSERT(data_ == nullptr && other.owned_ && other.data_ != nullptr && other.bytes_ == bytes_);
+  HADAL_ASSERT(data_ == nullptr && other.owned_ && other.data_ != nullptr && other.bytes_ == bytes_ &&
+               other.address_only_ == address_only_);
+  number_ = other.number_;
   data_ = std::exchange(other.data_, nullptr);
 }
 
@@ -97,13 +113,14 @@ Tensor Tensor::empty(Shape shape, DType dtype) {
   Tensor t;
   t.shape_ = std::move(shape);
   t.dtype_ = dtype;
-  t.storage_ = std::make_shared<Storage>(t.bytes());
+  const bool integers = dtype == DType::i32 || dtype == DType::i64;
+  t.storage_ = std::make_shared<Storage>(t.bytes(), integers);
   return t;
 }
 
 Tensor Tensor::zeros(Shape shape, DType dtype) {
   Tensor t = empty(std::move(shape), dtype);
-  std::memset(t.raw(), 0, t.bytes());
+  if (t.storage_->has_values()) std::memset(t.raw(), 0, t.bytes());
   return t;
 }
 
@@ -152,8 +169,13 @@ void Tensor::put_back(const Tensor& values) const {
 
 Tensor Tensor::clone() const {
   Tensor t = empty(shape_, dtype_);
-  std::memcpy(t.raw(), raw(), bytes());
+  t.copy_from(*this);
   return t;
+}
+
+void Tensor::copy_from(const Tensor& other) const {
+  HADAL_ASSERT(other.shape_ == shape_ && other.dtype_ == dtype_);
+  if (storage_->has_values() && other.storage_->has_values()) std::memcpy(raw(), other.raw(), bytes());
 }
 
 }  // namespace hadal

@@ -18,16 +18,18 @@ namespace hadal {
 namespace autograd {
 struct Node;
 }
+class SizesOnly;
 
 using Shape = std::vector<std::int64_t>;
 
 std::string to_string(const Shape& shape);
 std::int64_t numel(const Shape& shape);
 
-// 64-byte aligned memory, large blocks from a BlockCache; or borrowed memory kept alive by `owner` (a memory map, say).
+// 64-byte aligned memory, large blocks from a BlockCache; or borrowed memory kept alive by `owner` (a memory map, say);
+// or, under a SizesOnly, an address alone unless `real`.
 class Storage {
  public:
-  explicit Storage(std::size_t bytes);
+  explicit Storage(std::size_t bytes, bool real = false);
   Storage(void* borrowed, std::size_t bytes, std::shared_ptr<const void> owner);
   ~Storage();
   Storage(const Storage&) = delete;
@@ -38,11 +40,16 @@ class Storage {
   void drop();
   // Takes the memory of `other`, which must own as many bytes, in place of what was dropped.
   void adopt(Storage& other);
+  // False: values mean nothing, and need not be copied.
+  bool has_values() const { return !address_only_; }
+  std::size_t number() const { return number_; }
 
  private:
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
-  bool owned_ = true;
+  bool owned_ = true, address_only_ = false;
+  SizesOnly* sizes_ = nullptr;  // that counts it
+  std::size_t number_ = 0;      // there
   std::shared_ptr<const void> owner_;
 };
 
@@ -98,12 +105,15 @@ class Tensor {
   Tensor rows(std::int64_t begin, std::int64_t end) const;  // along the first dimension
   Tensor detach() const;
   Tensor clone() const;
+  // The values of a tensor of the same shape and dtype.
+  void copy_from(const Tensor& other) const;
   // Shape, dtype and node without the memory: what a backward keeps of an operand whose values it does not read.
   Tensor shell() const;
   // The memory of all views of this storage goes; put_back() brings it from a tensor of equal bytes. See
   // autograd::forget.
   void drop_memory() const;
   void put_back(const Tensor& values) const;
+  std::size_t storage_number() const { return storage_->number(); }
   // True if no other tensor shares this one's storage.
   bool exclusive() const { return storage_ && storage_.use_count() == 1; }
 

@@ -85,7 +85,7 @@ BenchResult bench_training(kernels::Context& cx, const BenchSettings& s) {
 
 std::size_t bytes_of_step(const kernels::Context& like, const BenchSettings& s, nn::Recompute recompute) {
   const kernels::Context cx(like.pool(), like.isa());  // whose scratch grows in this step
-  model::CausalLm model(s.config, s.act);
+  model::CausalLm model(s.config, s.compute);
   model::init_model(model, 1, s.config.initializer_range, 0);
   Optimizer optimizer(model, {});
   const TrainRows rows = random_rows(s, 0);

@@ -16,18 +16,16 @@ namespace {
 
 // A fast 64-bit hash of a file's bytes: finds damage, is no protection against malice.
 std::string checksum(const fs::path& path) {
-  const MappedFile file(path);
-  std::uint64_t h = 0x9e3779b97f4a7c15ull ^ file.bytes().size();
-  const std::byte* p = file.bytes().data();
-  std::size_t left = file.bytes().size();
-  while (left > 0) {
-    std::uint64_t word = 0;
-    const std::size_t n = std::min<std::size_t>(left, 8);
-    std::memcpy(&word, p, n);
-    h = std::rotl((h ^ word) * 0xff51afd7ed558ccdull, 31);
-    p += n;
-    left -= n;
-  }
+  std::error_code none;
+  std::uint64_t h = 0x9e3779b97f4a7c15ull ^ fs::file_size(path, none);
+  // Read, not mapped: a map's pages would count as memory of this process.
+  read_pieces(path, 1 << 20, [&](std::span<const std::byte> piece) {
+    for (std::size_t i = 0; i < piece.size(); i += 8) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, piece.data() + i, std::min<std::size_t>(piece.size() - i, 8));
+      h = std::rotl((h ^ word) * 0xff51afd7ed558ccdull, 31);
+    }
+  });
   return fmt::format("{:016x}", h ^ (h >> 33));
 }
 
@@ -205,6 +203,7 @@ TrainerState load_checkpoint(const fs::path& dir, const kernels::Context& cx, co
            to_string(from.shape()), name_of(to.dtype()), to_string(to.shape()));
     }
     std::memcpy(to.raw(), from.raw(), from.bytes());
+    file.release(name);
   };
   for (TrainedParameter& p : trained.optimizer.parameters()) {
     model::each_checkpoint_tensor(p.parameter, p.master,

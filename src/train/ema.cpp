@@ -1,7 +1,5 @@
 #include "train/ema.h"
 
-#include <cstring>
-
 #include "kernels/kernels.h"
 
 namespace hadal::train {
@@ -15,7 +13,7 @@ void Ema::update(const kernels::Context& cx, bool first) {
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     const Tensor& master = optimizer_->parameters()[i].master;
     if (first) {
-      std::memcpy(tensors_[i].raw(), master.raw(), master.bytes());
+      tensors_[i].copy_from(master);
     } else {
       kernels::run(cx, kernels::Ema{.n = master.numel(),
                                     .x = master.data<float>(),

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/kernels.h"
+#include "tensor/sizes_only.h"
 
 namespace hadal::train {
 
@@ -33,7 +34,7 @@ Optimizer::Optimizer(model::CausalLm& model, const AdamWSettings& settings) : se
       t.master = *p.value;
     } else {
       t.master = Tensor::empty(shape, DType::f32);
-      convert(cx, *p.value, t.master);
+      if (SizesOnly::current() == nullptr) convert(cx, *p.value, t.master);
     }
     t.m = Tensor::zeros(shape, settings.moments);
     t.v = Tensor::zeros(shape, settings.moments);

@@ -10,8 +10,7 @@
 #include "base/file.h"
 #include "model/accounting.h"
 #include "model/load.h"
-#include "train/accumulate.h"
-#include "train/objective.h"
+#include "train/batch.h"
 #include "train/run_log.h"
 #include "train/schedule.h"
 #include "train/spike_guard.h"
@@ -107,50 +106,12 @@ bool Trainer::resume() {
 }
 
 void Trainer::backward(const std::vector<SourceRow>& rows, StepMetrics& m) {
-  const auto all = static_cast<std::int64_t>(rows.size());
-  const std::int64_t micro = r_.train.micro_rows > 0 ? r_.train.micro_rows : all;
-  ObjectiveSettings s;
-  s.mtp_lambda = m.lambda;
-  s.balance_alpha = r_.balance.alpha + r_.balance.expert_alpha;
-  s.device_alpha = r_.balance.device_alpha;
-  s.communication_alpha = r_.balance.communication_alpha;
-  s.global_tokens = all * r_.data.sequence_length;
-  s.global_rows = all;
-  s.recompute = recompute_of(r_);
-  GradientTree tree(optimizer_);
-  const bool whole = micro == all;
-  optimizer_.zero_grads();
-  for (std::int64_t first = 0; first < all; first += micro) {
-    TrainRows part;
-    for (std::int64_t i = first; i < first + micro; ++i) {
-      part.tokens.push_back(rows[static_cast<std::size_t>(i)].tokens);
-      if (r_.data.document_mask) part.documents.push_back(rows[static_cast<std::size_t>(i)].documents);
-    }
-    ObjectiveResult result;
-    {
-      autograd::Tape tape(cx_);
-      const Watch watch(tape, optimizer_);
-      result = run_objective(cx_, model_, part, s);
-    }
-    if (first == 0 && fault_planned("loss", m.step)) {
-      result.main = std::numeric_limits<double>::quiet_NaN();
-      optimizer_.parameters().front().grad.data<float>()[0] = std::numeric_limits<float>::quiet_NaN();
-    }
-    if (!whole) tree.take(cx_);
-    m.main += result.main;
-    m.balance += result.balance;
-    if (s.device_alpha > 0) m.device_balance += result.device_balance;
-    if (s.communication_alpha > 0) m.communication_balance += result.communication_balance;
-    m.loss += result.total(s);
-    m.mtp.resize(result.mtp.size());
-    for (std::size_t k = 0; k < result.mtp.size(); ++k) m.mtp[k] += result.mtp[k];
-    m.loads_LE.resize(result.loads_LE.size());
-    for (std::size_t l = 0; l < result.loads_LE.size(); ++l) {
-      m.loads_LE[l].resize(result.loads_LE[l].size());
-      for (std::size_t e = 0; e < result.loads_LE[l].size(); ++e) m.loads_LE[l][e] += result.loads_LE[l][e];
-    }
-  }
-  if (!whole) tree.finish(cx_);
+  const auto plant = [&](std::int64_t first, ObjectiveResult& result) {
+    if (first != 0 || !fault_planned("loss", m.step)) return;
+    result.main = std::numeric_limits<double>::quiet_NaN();
+    optimizer_.parameters().front().grad.data<float>()[0] = std::numeric_limits<float>::quiet_NaN();
+  };
+  run_batch({cx_, model_, optimizer_, r_, plant}, rows, m);
 }
 
 void Trainer::apply(StepMetrics& m) {

@@ -82,7 +82,10 @@ set_to 'model.vocab_size=-1' "'model.vocab_size' = -1"
 set_to 'model.vocab_size=10' "model.vocab_size = 10: the tokenizer has 400"
 set_to 'model.preset=v9' "unknown preset 'v9'|tiny"
 set_to 'model.dtype=f8_e4m3' "'model.dtype' = |must be|fp8"
-set_to 'model.preset=v3' "GiB|this machine has"
+set_to 'model.preset=v3' "GiB|at the very least|take a smaller model"
+wrong "limit that is no size" "--memory-limit" "$hadal" pretrain good.toml --run r3 --memory-limit 3parrots
+wrong "plan of a wrong recipe" "key.toml|train.row|train.rows" "$hadal" plan train key.toml
+wrong "plan without a kind" "hadal plan: a verb is needed|train" "$hadal" plan
 set_to 'model.config=none' "cannot open none"
 set_to 'train.tokens=0' "'train.tokens' is needed"
 set_to 'train.tokens=1e3' "'train.tokens' must be an integer, not 1000.0"

@@ -1,0 +1,136 @@
+// hadal plan train RECIPE: memory and time of a training, before it begins.
+#include <CLI/CLI.hpp>
+
+#include <memory>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/progress.h"
+#include "cli/memory.h"
+#include "cli/runtime.h"
+#include "cli/verbs.h"
+#include "train/setup.h"
+
+namespace hadal::cli {
+
+namespace {
+
+struct Arguments {
+  std::string recipe;
+  std::vector<std::string> overrides;
+  std::size_t memory_limit = 0;
+  bool as_json = false, no_time = false;
+};
+
+struct Plan {
+  train::MemoryPlan memory;
+  std::size_t program = 0, data = 0;  // resident bytes without data, and what tokenizer and data add
+  std::size_t total() const { return memory.total() + program + data; }
+  std::optional<train::TimePlan> time;
+};
+
+void print_memory(const Plan& p) {
+  fmt::print("memory, bytes at the peak{}\n", p.memory.in_validation ? " (a validation's)" : "");
+  const auto line = [](const std::string& name, std::size_t bytes) {
+    fmt::print("  {:<22}{:>18}  {:>10}\n", name, bytes, gibibytes(bytes));
+  };
+  for (const auto& [name, bytes] : p.memory.parts()) {
+    if (bytes > 0) line(name, bytes);
+  }
+  line("tokenizer and data", p.data);
+  line("program", p.program);
+  line("all", p.total());
+}
+
+void print_time(const train::TimePlan& t, std::int64_t tokens) {
+  fmt::print(
+      "\ntime of a step {:.3f} s: {} tokens, {:.3g} FLOPs, {:.1f} % of this machine's matmul peak of {:.0f} GFLOP/s\n",
+      t.seconds, t.tokens, t.flops, 100 * t.flops / t.seconds / t.gemm_peak_flops, t.gemm_peak_flops / 1e9);
+  if (tokens > 0) fmt::print("the whole run: {}\n", duration(t.seconds * static_cast<double>(tokens) / t.tokens));
+  if (t.layers == 0) {
+    fmt::print("not calibrated: too large for this machine; taken as 60 % of the peak\n");
+    return;
+  }
+  fmt::print("calibrated by steps of {} layers on {} rows\n", t.layers, t.rows);
+  for (const auto& part : t.parts) {
+    if (part.seconds < 0.005 * t.seconds) continue;
+    const std::string share =
+        part.flops > 0 ? fmt::format("{:.1f} % of the peak", 100 * part.flops / part.seconds / t.gemm_peak_flops) : "";
+    fmt::print("  {:<34}{:>10.4f} s  {}\n", part.name, part.seconds, share);
+  }
+}
+
+nlohmann::ordered_json to_json(const Plan& p, const MemoryLimit& limit) {
+  nlohmann::ordered_json parts, j;
+  for (const auto& [name, bytes] : p.memory.parts()) parts[name] = bytes;
+  parts["tokenizer and data"] = p.data;
+  parts["program"] = p.program;
+  j["memory"] = {{"bytes", p.total()},   {"tensor_bytes", p.memory.tensors()},
+                 {"parts", parts},       {"in_validation", p.memory.in_validation},
+                 {"limit", limit.bytes}, {"fits", p.total() <= limit.bytes}};
+  if (!p.time) return j;
+  nlohmann::ordered_json kinds;
+  for (const auto& part : p.time->parts) kinds[part.name] = {{"seconds", part.seconds}, {"flops", part.flops}};
+  j["time"] = {{"step_seconds", p.time->seconds},  {"tokens_per_step", p.time->tokens},
+               {"flops_per_step", p.time->flops},  {"gemm_peak_flops", p.time->gemm_peak_flops},
+               {"calibrated", p.time->layers > 0}, {"parts", kinds}};
+  return j;
+}
+
+// Without a tokenizer: the vocabulary is the architecture's own.
+model::Config own_config(const train::Recipe& r) {
+  model::Config c = r.model.config.empty() ? model::preset(r.model.preset) : model::load_config(r.model.config);
+  if (r.model.vocab_size > 0) c.vocab_size = r.model.vocab_size;
+  if (r.data.sequence_length > c.max_position_embeddings) {
+    fail("data.sequence_length = {}: the model has positions for {}", r.data.sequence_length,
+         c.max_position_embeddings);
+  }
+  return c;
+}
+
+void run(const Arguments& a) {
+  const train::Recipe recipe = train::load_recipe(a.recipe, a.overrides);
+  Plan plan;
+  const Runtime runtime(static_cast<int>(recipe.train.threads));
+  plan.program = resident_bytes();
+  std::optional<text::Tokenizer> tokenizer;
+  if (!recipe.data.tokenizer.empty()) tokenizer = text::Tokenizer::load(recipe.data.tokenizer);
+  const model::Config config = tokenizer ? train::config_of(recipe, *tokenizer) : own_config(recipe);
+  std::optional<train::LoaderRows> rows;
+  if (tokenizer && !recipe.data.train.empty()) rows.emplace(train::open_rows(recipe, *tokenizer)).next();
+  std::vector<std::vector<std::int32_t>> heldout;
+  if (!recipe.data.heldout.empty()) heldout = data::rows_in_order(recipe.data.heldout, recipe.data.sequence_length);
+  plan.data = resident_bytes() - std::min(plan.program, resident_bytes());
+  const MemoryLimit limit = limit_of(a.memory_limit);
+  plan.memory = train::plan_memory(runtime.context(), recipe, config, heldout.size());
+  plan.program = program_bytes() - plan.data;  // the walk has called what a run calls
+  if (!a.no_time) {
+    const std::size_t taken = plan.program + plan.data;
+    plan.time = train::plan_time(runtime.context(), recipe, config, limit.bytes - std::min(limit.bytes, taken));
+  }
+  if (a.as_json) {
+    fmt::print("{}\n", to_json(plan, limit).dump(1));
+    return;
+  }
+  print_memory(plan);
+  fmt::print("  {:<22}{:>18}  {:>10}  {}\n", plan.total() <= limit.bytes ? "fits into" : "DOES NOT FIT into",
+             limit.bytes, gibibytes(limit.bytes), limit.source);
+  if (plan.time) print_time(*plan.time, recipe.train.tokens);
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app) {
+  CLI::App* plan = app.add_subcommand("plan", "what a run will take, before it begins");
+  plan->require_subcommand(1);
+  auto a = std::make_shared<Arguments>();
+  CLI::App* verb = plan->add_subcommand("train", "memory and time of a recipe's step");
+  verb->add_option("recipe", a->recipe, "TOML file (recipes/README.md)")->required();
+  verb->add_option("--set", a->overrides, "section.key=value, over the recipe");
+  add_memory_limit(*verb, a->memory_limit);
+  verb->add_flag("--no-time", a->no_time, "memory only: no calibration");
+  verb->add_flag("--json", a->as_json, "print one JSON object");
+  verb->callback([a] { run(*a); });
+}
+
+}  // namespace hadal::cli
