@@ -23,7 +23,8 @@ struct ThreadPool::State {
   std::condition_variable wake;
   std::condition_variable done;
   std::atomic<std::uint64_t> generation{0};
-  std::atomic<int> sleeping{0};
+  std::atomic<int> sleeping{0};      // workers that wait for a region
+  std::atomic<bool> waiting{false};  // the caller waits for the last worker
   std::atomic<bool> stop{false};
 
   const TaskRef* task = nullptr;
@@ -34,11 +35,9 @@ struct ThreadPool::State {
 
   void work(int worker) {
     try {
-      for (;;) {
-        const std::int64_t i = next.fetch_add(1, std::memory_order_relaxed);
-        if (i >= tasks) return;
-        (*task)(i, worker);
-      }
+      // Every thread begins with the task of its own number: a kernel that cuts its work into one task a thread then
+      // finds in the thread's cache what it asked for in the region before.
+      for (std::int64_t i = worker; i < tasks; i = next.fetch_add(1, std::memory_order_relaxed)) (*task)(i, worker);
     } catch (...) {
       const std::lock_guard lock(mutex);
       if (!error) error = std::current_exception();
@@ -60,7 +59,9 @@ struct ThreadPool::State {
       if (stop.load()) return;
       seen = generation.load(std::memory_order_acquire);
       work(worker);
-      if (active.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      // Either this sees that the caller waits, or the caller sees that none is active: both are in the one order of
+      // all such accesses. So the mutex is left alone as long as both sides spin; the same goes for `sleeping`.
+      if (active.fetch_sub(1) == 1 && waiting.load()) {
         const std::lock_guard lock(mutex);
         done.notify_one();
       }
@@ -100,18 +101,20 @@ void ThreadPool::run(std::int64_t tasks, TaskRef f) {
   s.task = &f;
   s.tasks = tasks;
   s.error = nullptr;
-  s.next.store(0, std::memory_order_relaxed);
+  s.next.store(s.threads, std::memory_order_relaxed);
   s.active.store(s.threads - 1, std::memory_order_relaxed);
-  {
+  s.generation.fetch_add(1);
+  if (s.sleeping.load() > 0) {
     const std::lock_guard lock(s.mutex);
-    s.generation.fetch_add(1, std::memory_order_release);
+    s.wake.notify_all();
   }
-  if (s.sleeping.load() > 0) s.wake.notify_all();
   s.work(0);
   for (int spin = 0; spin < 20000 && s.active.load(std::memory_order_acquire) != 0; ++spin) _mm_pause();
   if (s.active.load(std::memory_order_acquire) != 0) {
     std::unique_lock lock(s.mutex);
-    s.done.wait(lock, [&] { return s.active.load(std::memory_order_acquire) == 0; });
+    s.waiting.store(true);
+    s.done.wait(lock, [&] { return s.active.load() == 0; });
+    s.waiting.store(false);
   }
   if (s.error) std::rethrow_exception(s.error);
 }

@@ -6,6 +6,7 @@
 #include "cli/bench_table.h"
 #include "engine/bench.h"
 #include "model/load.h"
+#include "model/serve.h"
 
 namespace hadal::cli {
 
@@ -24,6 +25,7 @@ void run(const Arguments& a) {
   const model::Config config = model::preset(a.common.quick ? "tiny" : a.preset);
   model::CausalLm model(config, dtype_from_name(a.dtype));
   model::init_model(model, 1, config.initializer_range);
+  model::pack_for_serving(cx, model);
   BenchTable table("decode", "B/s", cx);
   add_bandwidths(table, cx, (a.common.quick ? 1 : 1024) << 20, {"read"});
   BenchOptions third = a.common;  // the limit before, between and after the two forms

@@ -14,6 +14,7 @@
 #include "cli/verbs.h"
 #include "engine/generate.h"
 #include "model/load.h"
+#include "model/serve.h"
 
 namespace hadal::cli {
 
@@ -63,9 +64,10 @@ engine::Generated stream(engine::Generator& generator, const text::Tokenizer& to
 }
 
 void generate(const Arguments& a) {
-  const model::CausalLm model = model::load_model(a.model, dtype_from_name(a.dtype));
+  model::CausalLm model = model::load_model(a.model, dtype_from_name(a.dtype));
   const text::Tokenizer tokenizer = text::Tokenizer::load(a.model);
   Runtime runtime(a.threads);
+  model::pack_for_serving(runtime.context(), model);
   engine::Generator generator(runtime.context(), model, settings_of(a, model, tokenizer));
   std::vector<std::int32_t> prompt = tokenizer.encode(a.prompt, !a.no_bos);
   if (prompt.empty()) {
@@ -114,9 +116,10 @@ std::vector<std::int32_t> turn(const text::Tokenizer& tokenizer, const std::stri
 }
 
 void chat(const Arguments& a) {
-  const model::CausalLm model = model::load_model(a.model, dtype_from_name(a.dtype));
+  model::CausalLm model = model::load_model(a.model, dtype_from_name(a.dtype));
   const text::Tokenizer tokenizer = text::Tokenizer::load(a.model);
   Runtime runtime(a.threads);
+  model::pack_for_serving(runtime.context(), model);
   engine::Generator generator(runtime.context(), model, settings_of(a, model, tokenizer));
   fmt::print(stderr, "{}: Ctrl-C ends an answer; an empty line, Ctrl-D or Ctrl-C at the prompt ends the chat\n",
              a.model);

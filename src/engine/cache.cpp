@@ -24,11 +24,13 @@ Tensor room(std::int64_t blocks, std::int64_t width, DType dtype) {
 KvCache::KvCache(const model::CausalLm& model, nn::MlaForm form, std::int64_t positions) : form_(form) {
   const std::int64_t blocks = (positions + kBlock - 1) / kBlock;
   const auto [width1, width2] = model.cache_widths(form);
+  const bool by_heads = model.config().is_mla() && form == nn::MlaForm::expanded;
+  const std::int64_t heads = by_heads ? model.config().num_attention_heads : 1;
   for (std::int64_t i = 0; i < model.config().num_hidden_layers; ++i) {
     memory_.push_back(room(blocks, width1, model.act()));
     memory_.push_back(room(blocks, width2, model.act()));
     layers_.push_back({model.act(), width1, width2, static_cast<std::byte*>(memory_[memory_.size() - 2].raw()),
-                       static_cast<std::byte*>(memory_.back().raw())});
+                       static_cast<std::byte*>(memory_.back().raw()), heads});
   }
   for (std::int64_t b = blocks; b > 0; --b) free_.push_back(static_cast<std::int32_t>(b - 1));
 }

@@ -4,7 +4,7 @@
 
 // clang-format off
 #define HADAL_KERNELS(X) \
-  X(matmul, Matmul) X(grouped_matmul, GroupedMatmul) X(grouped_weight_grad, GroupedWeightGrad) \
+  X(matmul, Matmul) X(matmuls, Matmuls) X(grouped_matmul, GroupedMatmul) X(grouped_weight_grad, GroupedWeightGrad) \
   X(rms_norm, RmsNorm) X(rms_norm_backward, RmsNormBackward) X(rope, Rope) \
   X(swiglu, Swiglu) X(swiglu_backward, SwigluBackward) X(cast, Cast) X(add, Add) X(copy_block, CopyBlock) \
   X(attention, Attention) X(attention_backward, AttentionBackward) \

@@ -10,6 +10,7 @@
 #include "kernels/context.h"
 #include "kernels/declare.h"
 #include "kernels/fp8.h"
+#include "kernels/packed.h"
 #include "tensor/dtype.h"
 
 namespace hadal::kernels {
@@ -35,7 +36,8 @@ struct Matmul {
   const void* b = nullptr;  // (n, k) rows of ldb, as a weight is stored; or (k, n) rows of ldb if b_transposed is false
   i64 ldb = 0;
   bool b_transposed = true;
-  void* c = nullptr;  // (m, n) rows of ldc
+  bool b_packed = false;  // b is (n, k), packed (packed.h); ldb does not count
+  void* c = nullptr;      // (m, n) rows of ldc
   i64 ldc = 0;
   DType ab = DType::f32;  // f32 or bf16, of a and b
   DType c_dtype = DType::f32;
@@ -53,7 +55,8 @@ struct GroupedMatmul {
   i64 lda = 0;
   const void* b = nullptr;  // (groups, n, k) if b_transposed, else (groups, k, n); contiguous
   bool b_transposed = true;
-  void* c = nullptr;  // (offsets[groups], n), rows of ldc
+  bool b_packed = false;  // each (n, k) packed
+  void* c = nullptr;      // (offsets[groups], n), rows of ldc
   i64 ldc = 0;
   DType ab = DType::f32, c_dtype = DType::f32;
 };
@@ -346,6 +349,7 @@ struct Ema {
 
 struct Table {
   void (*matmul)(const Context&, const Matmul&);
+  void (*matmuls)(const Context&, const Matmuls&);
   void (*grouped_matmul)(const Context&, const GroupedMatmul&);
   void (*grouped_weight_grad)(const Context&, const GroupedWeightGrad&);
   void (*rms_norm)(const Context&, const RmsNorm&);

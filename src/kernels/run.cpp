@@ -48,6 +48,11 @@ Cost cost(std::string_view, const Matmul& p) {
                            : "matmul, input gradient",
           product(p.m, p.n, p.k)};
 }
+Cost cost(std::string_view name, const Matmuls& p) {
+  double all = 0;
+  for (i64 i = 0; i < p.count; ++i) all += product(p.list[i].m, p.list[i].n, p.list[i].k);
+  return {name, all};
+}
 Cost cost(std::string_view, const GroupedMatmul& p) {
   return {p.b_transposed ? "grouped matmul" : "grouped matmul, input gradient", product(p.offsets[p.groups], p.n, p.k)};
 }

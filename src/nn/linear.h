@@ -3,6 +3,7 @@
 
 #include "nn/input.h"
 #include "ops/fp8_linear.h"
+#include "ops/products.h"
 
 namespace hadal::nn {
 
@@ -15,5 +16,12 @@ Tensor grouped_linear(const Input& in, const Tensor& x_SK, const Tensor& w_ENK, 
 // (silu(g) * u) Wᵀ, of a dense or shared part, or with offsets of the experts. silu(g) * u is made again in the
 // backward where the run says so, and always in fp8.
 Tensor swiglu_linear(const Input& in, const Tensor& g, const Tensor& u, const Tensor& w, const Tensor& offsets_E1 = {});
+
+// The same three among other products: what they give is there after with.run(), at the latest.
+Tensor linear(const Input& in, ops::Products& with, const Tensor& x_TK, const Tensor& w_NK);
+Tensor grouped_linear(const Input& in, ops::Products& with, const Tensor& x_SK, const Tensor& w_ENK,
+                      const Tensor& offsets_E1);
+Tensor swiglu_linear(const Input& in, ops::Products& with, const Tensor& g, const Tensor& u, const Tensor& w,
+                     const Tensor& offsets_E1 = {});
 
 }  // namespace hadal::nn

@@ -12,18 +12,24 @@ namespace hadal::nn {
 
 Tensor Mla::forward(const Input& in, const Tensor& x_TD, const ops::CacheLayer* layer) const {
   const bool compressed = s_.q_lora_rank > 0;
-  const Tensor qa = compressed ? linear(in, x_TD, wq_a_) : Tensor();
+  ops::Products down(in.cx), up(in.cx);
+  const Tensor qa = compressed ? linear(in, down, x_TD, wq_a_) : Tensor();
+  const Tensor ckv_kpe = linear(in, down, x_TD, wkv_a_);  // (T, [C | rope]): eq 1, 3
+  down.run();
   const Tensor cq = compressed ? latent(in, qa, q_norm_) : x_TD;  // eq 6
-  const Tensor q = queries(in, cq);                               // (T, H * [nope | rope])
-  const Tensor ckv_kpe = linear(in, x_TD, wkv_a_);                // (T, [C | rope]): eq 1, 3
   auto [ckv, k_pe] = ops::split_columns(in.cx, ckv_kpe, s_.kv_lora_rank);
   const Tensor c_TC = latent(in, ckv, kv_norm_);
+  const bool absorb = layer != nullptr && in.form == MlaForm::latent;
+  const Tensor q_flat = linear(in, up, cq, s_.q_lora_rank > 0 ? wq_b_ : wq_);  // eq 7
+  const Tensor kv = absorb ? Tensor() : linear(in, up, c_TC, wkv_b_);          // (T, H * [k_nope | v]): eq 2, 5
+  up.run();
+  const Tensor q = rotated(in, q_flat);                       // (T, H * [nope | rope]): eq 8
   k_pe = ops::rope(in.cx, k_pe, 1, in.rope, in.positions_T);  // not normalised, shared by all heads
-  const Tensor o = layer != nullptr && in.form == MlaForm::latent ? attend_latent(in, q, c_TC, k_pe, *layer)
-                                                                  : attend_expanded(in, q, c_TC, k_pe, layer);
+  const Tensor o = absorb ? attend_latent(in, q, c_TC, k_pe, *layer) : attend_expanded(in, q, kv, k_pe, layer);
+  if (!absorb) forget(in, kv, [this, in, c_TC] { return linear(in, c_TC, wkv_b_); });
   forget(in, c_TC, [this, in, x = ckv] { return latent(in, x, kv_norm_); });
   if (compressed) {
-    forget(in, q, [this, in, cq] { return queries(in, cq); });
+    forget(in, q, [this, in, cq] { return rotated(in, linear(in, cq, wq_b_)); });
     forget(in, cq, [this, in, qa] { return latent(in, qa, q_norm_); });
   }
   return linear(in, o, wo_, {}, ops::Fp8Input::after_attention);  // eq 11
@@ -33,8 +39,7 @@ Tensor Mla::latent(const Input& in, const Tensor& x, const Tensor& gain) const {
   return ops::rms_norm(in.cx, x, gain, s_.norm_eps, in.act);
 }
 
-Tensor Mla::queries(const Input& in, const Tensor& cq) const {
-  const Tensor q = linear(in, cq, s_.q_lora_rank > 0 ? wq_b_ : wq_);  // eq 7, 8
+Tensor Mla::rotated(const Input& in, const Tensor& q) const {
   return ops::rope(in.cx, q, s_.heads, in.rope, in.positions_T);
 }
 
@@ -52,16 +57,12 @@ ops::KvLayout expanded_layout(const Mla::Settings& s) {
 
 }  // namespace
 
-Tensor Mla::attend_expanded(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe,
+Tensor Mla::attend_expanded(const Input& in, const Tensor& q, const Tensor& kv, const Tensor& k_pe,
                             const ops::CacheLayer* layer) const {
-  const auto up = [this, in, c_TC] { return linear(in, c_TC, wkv_b_); };
-  const Tensor kv = up();  // (T, H * [k_nope | v]): eq 2, 5
   if (layer == nullptr) {
     ops::AttentionShape shape = expanded_shape(s_);
     shape.e5m6_out = in.fp8;
-    const Tensor o = ops::attention(in.cx, q, kv, k_pe, shape, expanded_layout(s_), in.seq_start);
-    forget(in, kv, up);
-    return o;
+    return ops::attention(in.cx, q, kv, k_pe, shape, expanded_layout(s_), in.seq_start);
   }
   ops::write_cache(kv, *layer, in.cached, 1, 0);
   ops::write_cache(k_pe, *layer, in.cached, 2, 0);

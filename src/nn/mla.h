@@ -23,8 +23,8 @@ class Mla {
 
  private:
   Tensor latent(const Input& in, const Tensor& x, const Tensor& gain) const;  // norm of a compressed vector
-  Tensor queries(const Input& in, const Tensor& cq) const;
-  Tensor attend_expanded(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe,
+  Tensor rotated(const Input& in, const Tensor& q) const;
+  Tensor attend_expanded(const Input& in, const Tensor& q, const Tensor& kv, const Tensor& k_pe,
                          const ops::CacheLayer* layer) const;
   Tensor attend_latent(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe,
                        const ops::CacheLayer& layer) const;

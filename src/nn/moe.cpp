@@ -7,8 +7,20 @@
 namespace hadal::nn {
 
 Tensor Mlp::forward(const Input& in, const Tensor& x_TD) const {
-  const Tensor g = linear(in, x_TD, w1_), u = linear(in, x_TD, w3_);
-  return swiglu_linear(in, g, u, w2_);
+  ops::Products first(in.cx), second(in.cx);
+  const Up gu = up(in, x_TD, first);
+  first.run();
+  Tensor y = down(in, gu, second);
+  second.run();
+  return y;
+}
+
+Mlp::Up Mlp::up(const Input& in, const Tensor& x_TD, ops::Products& with) const {
+  return {linear(in, with, x_TD, w1_), linear(in, with, x_TD, w3_)};
+}
+
+Tensor Mlp::down(const Input& in, const Up& up, ops::Products& with) const {
+  return swiglu_linear(in, with, up.g_TF, up.u_TF, w2_);
 }
 
 void Mlp::visit(const std::string& prefix, const Visitor& f) {
@@ -25,11 +37,15 @@ Moe::Result Moe::forward(const Input& in, const Tensor& x_TD, const Tensor& forc
                      in.balance != nullptr ? *in.balance : none);
   const ops::Route route = ops::route(r.gate.ids_TK, s_.experts);
   const Tensor x_SD = ops::dispatch(in.cx, x_TD, route);
-  const Tensor g_SF = grouped_linear(in, x_SD, w1_EFD_, route.offsets_E1);
-  const Tensor u_SF = grouped_linear(in, x_SD, w3_EFD_, route.offsets_E1);
-  const Tensor y_SD = swiglu_linear(in, g_SF, u_SF, w2_EDF_, route.offsets_E1);
+  ops::Products up(in.cx), down(in.cx);
+  const Tensor g_SF = grouped_linear(in, up, x_SD, w1_EFD_, route.offsets_E1);
+  const Tensor u_SF = grouped_linear(in, up, x_SD, w3_EFD_, route.offsets_E1);
+  const Mlp::Up shared_up = s_.has_shared ? shared_.up(in, x_TD, up) : Mlp::Up();
+  up.run();
+  const Tensor y_SD = swiglu_linear(in, down, g_SF, u_SF, w2_EDF_, route.offsets_E1);
   forget(in, x_SD, [in, x_TD, route] { return ops::dispatch(in.cx, x_TD, route); });
-  const Tensor shared_TD = s_.has_shared ? shared_.forward(in, x_TD) : Tensor();
+  const Tensor shared_TD = s_.has_shared ? shared_.down(in, shared_up, down) : Tensor();
+  down.run();
   r.y_TD = ops::combine(in.cx, y_SD, r.gate.weights_TK, shared_TD, route);
   return r;
 }

@@ -3,6 +3,7 @@
 
 #include "nn/input.h"
 #include "nn/parameters.h"
+#include "ops/products.h"
 
 namespace hadal::nn {
 
@@ -10,6 +11,12 @@ namespace hadal::nn {
 class Mlp {
  public:
   Tensor forward(const Input& in, const Tensor& x_TD) const;
+  // The two halves of it, among other products: with.run() is the caller's, after each.
+  struct Up {
+    Tensor g_TF, u_TF;
+  };
+  Up up(const Input& in, const Tensor& x_TD, ops::Products& with) const;
+  Tensor down(const Input& in, const Up& up, ops::Products& with) const;
   void visit(const std::string& prefix, const Visitor& f);
 
  private:

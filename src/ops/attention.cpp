@@ -118,7 +118,9 @@ Tensor attention(const Context& cx, const Tensor& q, const Tensor& kv, const Ten
 Tensor attention_cached(const Context& cx, const Tensor& q, const CacheLayer& layer,
                         std::span<const CacheSequence> sequences, const AttentionShape& shape, const KvLayout& layout) {
   require(q.size(1) == shape.heads * (shape.d1 + shape.d2) && q.dtype() == layer.dtype &&
-              layer.width1 == layout.width && layer.width2 == shape.d2,
+              layer.width1 == layout.width && layer.width2 == shape.d2 &&
+              (layer.heads == 1 || (layer.heads == shape.kv_heads && layout.k_stride * layer.heads == layout.width &&
+                                    layout.v_stride == layout.k_stride)),
           "attention_cached", "q (T, H * (d1 + d2)) of the cache's dtype and widths", {&q});
   Tensor out = Tensor::empty({q.size(0), shape.heads * shape.dv}, q.dtype());
   std::vector<std::vector<KeyTile>> tiles(sequences.size());
@@ -135,6 +137,10 @@ Tensor attention_cached(const Context& cx, const Tensor& q, const CacheLayer& la
     list.push_back({c.row_begin, c.row_end, c.first, tiles[s].data()});
   }
   kernels::Attention p = params(q, shape, layout, out, nullptr);
+  if (layer.heads > 1) {
+    p.k1_row = p.v_row = layer.width1 / layer.heads;
+    p.k1_head = p.v_head = kKeyTile * p.k1_row;
+  }
   p.sequences = list.data();
   p.sequence_count = static_cast<std::int64_t>(list.size());
   kernels::run(cx, p);

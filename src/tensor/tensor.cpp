@@ -124,6 +124,15 @@ Tensor Tensor::zeros(Shape shape, DType dtype) {
   return t;
 }
 
+Tensor Tensor::empty_packed(Shape shape, std::int64_t elements, DType dtype) {
+  Tensor t;
+  t.shape_ = std::move(shape);
+  t.dtype_ = dtype;
+  t.packed_ = true;
+  t.storage_ = std::make_shared<Storage>(static_cast<std::size_t>(elements) * size_of(dtype));
+  return t;
+}
+
 Tensor Tensor::borrow(void* data, Shape shape, DType dtype, std::shared_ptr<const void> owner) {
   Tensor t;
   t.shape_ = std::move(shape);
@@ -134,13 +143,14 @@ Tensor Tensor::borrow(void* data, Shape shape, DType dtype, std::shared_ptr<cons
 
 Tensor Tensor::view(Shape shape) const {
   if (hadal::numel(shape) != numel()) fail("[view] shape {} cannot be seen as {}", to_string(shape_), to_string(shape));
+  HADAL_ASSERT(!packed_);
   Tensor t = detach();
   t.shape_ = std::move(shape);
   return t;
 }
 
 Tensor Tensor::rows(std::int64_t begin, std::int64_t end) const {
-  HADAL_ASSERT(rank() >= 1 && begin >= 0 && begin <= end && end <= shape_[0]);
+  HADAL_ASSERT(!packed_ && rank() >= 1 && begin >= 0 && begin <= end && end <= shape_[0]);
   Tensor t = detach();
   t.shape_[0] = end - begin;
   const std::int64_t row = shape_[0] > 0 ? numel() / shape_[0] : 0;
@@ -168,6 +178,7 @@ void Tensor::put_back(const Tensor& values) const {
 }
 
 Tensor Tensor::clone() const {
+  HADAL_ASSERT(!packed_);
   Tensor t = empty(shape_, dtype_);
   t.copy_from(*this);
   return t;

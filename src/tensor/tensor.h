@@ -68,6 +68,9 @@ class Tensor {
   Tensor() = default;
   static Tensor empty(Shape shape, DType dtype);
   static Tensor zeros(Shape shape, DType dtype);
+  // A weight (n, k) or a stack (E, n, k) whose memory, `elements` in all, is laid out for serving (kernels/packed.h):
+  // ops::pack makes it, products take it through raw(). It is never seen as rows.
+  static Tensor empty_packed(Shape shape, std::int64_t elements, DType dtype);
   // Wraps memory that `owner` keeps alive; `data` must be aligned for `dtype`.
   static Tensor borrow(void* data, Shape shape, DType dtype, std::shared_ptr<const void> owner);
   template <class T>
@@ -83,6 +86,7 @@ class Tensor {
   std::int64_t size(int dim) const {
     return shape_[dim < 0 ? shape_.size() + static_cast<std::size_t>(dim) : static_cast<std::size_t>(dim)];
   }
+  bool packed() const { return packed_; }
   int rank() const { return static_cast<int>(shape_.size()); }
   std::int64_t numel() const { return hadal::numel(shape_); }
   DType dtype() const { return dtype_; }
@@ -92,7 +96,7 @@ class Tensor {
   // Throws std::logic_error if T is not the tensor's element type.
   template <class T>
   T* data() const {
-    HADAL_ASSERT(dtype_of<T>::value == dtype_);
+    HADAL_ASSERT(dtype_of<T>::value == dtype_ && !packed_);
     return static_cast<T*>(raw());
   }
   template <class T>
@@ -126,6 +130,7 @@ class Tensor {
   std::size_t offset_ = 0;
   Shape shape_;
   DType dtype_ = DType::f32;
+  bool packed_ = false;
   std::shared_ptr<autograd::Node> node_;
 };
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/cache.h"
+#include "model/serve.h"
 #include "ops/lm_loss.h"
 #include "support/random_model.h"
 
@@ -100,6 +101,34 @@ void check_parity(std::uint64_t seed, const Case& c, const std::vector<std::int6
     const auto targets = test::random_tokens(random, n, model.config().vocab_size);
     ASSERT_TRUE(
         test::same_bits(next_log_probs(alone, model, mine, targets), next_log_probs(cx, model, served[d], targets)));
+  }
+}
+
+// Packing for serving changes no bit, in any form, for prefill and decode.
+TEST(ParityTest, PackedWeightsGiveTheSameBits) {
+  for (const kernels::Isa isa : test::isas()) {
+    for (const DType act : {DType::f32, DType::bf16}) {
+      for (const nn::MlaForm form : {nn::MlaForm::expanded, nn::MlaForm::latent}) {
+        SCOPED_TRACE(fmt::format("{} {} {}", kernels::name_of(isa), name_of(act), form == nn::MlaForm::latent));
+        Random random(41);
+        ThreadPool pool(3);
+        const kernels::Context cx(pool, isa);
+        model::CausalLm model(test::small_v3(random), act);
+        test::randomise(model, random);
+        std::vector<std::vector<std::int32_t>> documents;
+        for (const std::int64_t n : {1, 9, 66, 30}) documents.push_back(test::random_tokens(random, n, 97));
+        const auto served = [&] {
+          Random cuts(7);
+          std::vector<Tensor> all = served_hidden(cx, model, cuts, documents, form, 100000);
+          for (std::size_t d = 0; d < documents.size(); ++d) all.push_back(model.logits(cx, all[d]));
+          return all;
+        };
+        const std::vector<Tensor> before = served();
+        model::pack_for_serving(cx, model);
+        const std::vector<Tensor> after = served();
+        for (std::size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(test::same_bits(before[i], after[i])) << i;
+      }
+    }
   }
 }
 

@@ -10,6 +10,7 @@
 #include "ops/gate.h"
 #include "ops/linear.h"
 #include "ops/lm_loss.h"
+#include "ops/products.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 #include "ops/swiglu.h"
@@ -102,6 +103,24 @@ OP_ROW(fp8_experts, [](Random& random, DType act) {
                   return std::vector{ops::fp8_swiglu_linear(cx, g, u, o[3].value, offsets)};
                 },
                 true,
+                true};
+});
+
+// A dense and a grouped product; on a tape each is made at once, else both in one region.
+OP_ROW(products, [](Random& random, DType act) {
+  const std::int64_t experts = 3, k = size(random, 70), n = size(random), rows = size(random), top = 1;
+  const ops::Route route = ops::route(choice(random, rows, experts, top), experts);
+  return OpCase{{{"x", random_tensor({rows, k}, act, random)},
+                 {"w", random_tensor({n, k}, act, random), true},
+                 {"b", random_tensor({n}, DType::f32, random), true},
+                 {"stack", random_tensor({experts, n, k}, act, random), true}},
+                [act, route](const Context& cx, Operands& o) {
+                  ops::Products both(cx);
+                  const Tensor y = both.linear(o[0].value, o[1].value, act, o[2].value),
+                               z = both.grouped(o[0].value, o[3].value, route.offsets_E1);
+                  both.run();
+                  return std::vector{y, z};
+                },
                 true};
 });
 
@@ -245,11 +264,13 @@ OP_ROW(absorb, [](Random& random, DType act) {
 });
 
 OP_ROW(cache_view, [](Random& random, DType act) {
-  const std::int64_t t = between(random, 1, 150), width = size(random), column = between(random, 0, 3);
+  const std::int64_t t = between(random, 1, 150), heads = between(random, 1, 3), width = heads * size(random),
+                     column = heads > 1 ? 0 : between(random, 0, 3);
   return OpCase{{{"x", random_tensor({t, width}, act, random), false, false}},
                 [=](const Context&, Operands& o) {
                   Tensor memory = Tensor::zeros({4, 64, width + column}, act);
-                  const ops::CacheLayer layer{act, width + column, 0, static_cast<std::byte*>(memory.raw()), nullptr};
+                  const ops::CacheLayer layer{act,     width + column, 0, static_cast<std::byte*>(memory.raw()),
+                                              nullptr, heads};
                   const std::vector<std::int32_t> blocks = {2, 0, 3};
                   const ops::CacheSequence sequence{0, t, 0, blocks};
                   ops::write_cache(o[0].value, layer, {&sequence, 1}, 1, column);

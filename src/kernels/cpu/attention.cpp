@@ -1,12 +1,13 @@
 // Attention forward, as ref/attention.h defines it. A task is a block of rows of one product: query rows of one
 // sequence times heads that share a key/value head. It walks the tiles of 64 keys: pack, scores, softmax, P V. For few
-// rows and many keys (decode) the chunks of 512 keys are tasks of their own; they are merged in the same rising order,
-// to the same bits.
+// rows and many keys (decode) the chunks of 512 keys are tasks of their own, or the heads are; chunks are merged in the
+// same rising order, to the same bits.
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include "base/error.h"
+#include "kernels/cpu/attention_few.h"
 #include "kernels/cpu/attention_product.h"
 #include "kernels/cpu/attention_scratch.h"
 #include "kernels/declare.h"
@@ -17,7 +18,8 @@ namespace {
 
 constexpr i64 kTilesInChunk = kKeyChunk / kKeyTile;
 constexpr i64 kStripRows = 48;  // rows whose scores exist at one time: a multiple of the product's row counts
-constexpr i64 kFewRows = 32;
+constexpr i64 kAskedRows = 32;  // up to here the next tile is asked for while one is used
+constexpr i64 kDirectRows = 8;  // up to here values are multiplied as they lie
 constexpr std::size_t kPartialBytes = std::size_t{64} << 20;
 
 struct AttentionTask {
@@ -34,44 +36,30 @@ struct AttentionSums {
   }
 };
 
-// Asks for the rows of a tile ahead of their use, a line at each step. For few rows a tile is used up about as fast as
-// it is read, and its rows lie too far apart for the hardware to see them coming.
-class Ahead {
- public:
-  Ahead() = default;
-  Ahead(const void* first, i64 rows, i64 stride, i64 bytes)
-      : line_(static_cast<const char*>(first)),
-        rows_(rows),
-        skip_(stride - (bytes + 63) / 64 * 64),
-        bytes_(bytes),
-        left_(bytes) {}
-  void step() {
-    if (rows_ == 0) return;
-    _mm_prefetch(line_, _MM_HINT_T1);
-    line_ += 64;
-    left_ -= 64;
-    if (left_ > 0) return;
-    line_ += skip_;
-    left_ = bytes_;
-    --rows_;
-  }
-
- private:
-  const char* line_ = nullptr;
-  i64 rows_ = 0, skip_ = 0, bytes_ = 0, left_ = 0;
-};
-
 // Sizes that all tasks of one call share.
 struct AttentionPlan {
   const Attention& p;
   i64 width = p.d1 + p.d2;
   i64 q_stride, v_stride = padded(p.dv);
   i64 heads, rows;  // largest task
+  bool one_row;     // of the only sequence: its tasks are equal
   i64 block() const { return heads * rows; }
 
-  AttentionPlan(const Attention& params, i64 q_words) : p(params), q_stride(padded(q_words)) {
+  AttentionPlan(const Attention& params, i64 q_words, i64 threads) : p(params), q_stride(padded(q_words)) {
     const i64 fit = std::clamp<i64>((i64{1} << 17) / (q_stride + v_stride), 64, 512) / 64 * 64;
     heads = std::min(p.heads / p.kv_heads, fit);
+    // One row a sequence, and too few tasks or chunks of keys for all threads: heads that share keys are taken apart.
+    i64 all = 0, chunks = 1;
+    for (i64 s = 0; s < p.sequence_count; ++s) {
+      const AttentionSequence& q = p.sequences[s];
+      all += q.row_end - q.row_begin;
+      chunks = std::max(chunks, (q.first_position + q.row_end - q.row_begin - 1) / kKeyChunk + 1);
+    }
+    const i64 tasks = p.sequence_count * p.kv_heads;
+    one_row = all == 1 && p.sequence_count == 1;
+    if (all == p.sequence_count && tasks * chunks < 4 * threads && tasks < threads) {
+      heads = std::min(heads, std::max<i64>(1, p.heads / p.kv_heads * tasks / threads));
+    }
     rows = std::max<i64>(1, fit / heads);
     if (rows > kKeyTile) rows = rows / kKeyTile * kKeyTile;
   }
@@ -87,10 +75,13 @@ class AttentionBlock {
         k_(from.take<float>(words<T>(plan.width) * kKeyTile)),
         v_(from.take<float>(words<T>(kKeyTile) * plan.v_stride)),
         s_(from.take<float>(kStripRows * kKeyTile)),
+        tile_(from.take<float>(kDirectRows * kPackedRows)),
         r_(from.take<float>(kStripRows)) {}
 
-  void begin(const AttentionTask& task) {
+  // next: the task that this thread takes after it, if that is known.
+  void begin(const AttentionTask& task, const AttentionTask* next = nullptr) {
     task_ = task;
+    next_ = next;
     seq_ = &p_.sequences[task.sequence];
     position_ = seq_->first_position + task.row;
     pack_left<T>(
@@ -107,7 +98,8 @@ class AttentionBlock {
   void attend(i64 c, const AttentionSums& sums) {
     const i64 tiles = (position_ + task_.rows - 1) / kKeyTile + 1;
     for (i64 t = c * kTilesInChunk; t < std::min(tiles, (c + 1) * kTilesInChunk); ++t) {
-      pack(t, t + 1 < tiles && count() <= kFewRows);
+      ask_for_next(t, tiles);
+      pack(t);
       for (i64 i = first_row(t * kKeyTile); i < count(); i += kStripRows) {
         strip(t, i, std::min(kStripRows, count() - i), sums);
       }
@@ -157,29 +149,44 @@ class AttentionBlock {
   // How many keys of tile t row i sees: at most 64.
   i64 visible(i64 t, i64 i) const { return std::min(kKeyTile, position_ + i / task_.heads + 1 - t * kKeyTile); }
 
+  // What follows tile t, for few rows: the next tile, or the first one of the next task.
+  void ask_for_next(i64 t, i64 tiles) {
+    next_key_ = next_value_ = {};
+    if (count() > kAskedRows) return;
+    const bool last = t + 1 == tiles;
+    if (last && next_ == nullptr) return;
+    const i64 kv = last ? next_->kv : task_.kv, size = sizeof(T);
+    const KeyTile& tile = last ? p_.sequences[next_->sequence].tiles[0] : seq_->tiles[t + 1];
+    const i64 rows = last ? kKeyTile : visible(t + 1, count() - 1);  // of a shorter first tile a little too much
+    const T* key = static_cast<const T*>(tile.k1) + kv * p_.k1_head;
+    const T* value = static_cast<const T*>(tile.v) + kv * p_.v_head;
+    next_key_ = RowsAhead(key, rows, p_.k1_row * size, p_.d1 * size);
+    if (value != key) next_value_ = RowsAhead(value, rows, p_.v_row * size, p_.dv * size);
+  }
+
   // Keys after the last row's are not read: they may not have been written yet.
-  void pack(i64 t, bool ask_ahead) {
+  void pack(i64 t) {
     const KeyTile& tile = seq_->tiles[t];
     const i64 keys = visible(t, count() - 1);
     const T* k1 = static_cast<const T*>(tile.k1) + task_.kv * p_.k1_head;
     const T* k2 = static_cast<const T*>(tile.k2);
     const T* v = static_cast<const T*>(tile.v) + task_.kv * p_.v_head;
-    Ahead next_key, next_value;
-    if (ask_ahead) {
-      const i64 rows = visible(t + 1, count() - 1), size = sizeof(T);
-      const T* next = static_cast<const T*>(seq_->tiles[t + 1].k1) + task_.kv * p_.k1_head;
-      next_key = Ahead(next, rows, p_.k1_row * size, p_.d1 * size);
-      next = static_cast<const T*>(seq_->tiles[t + 1].v) + task_.kv * p_.v_head;
-      next_value = Ahead(next, rows, p_.v_row * size, p_.dv * size);
+    direct_ = count() <= kDirectRows;
+    values_ = v;
+    const KeyRows<T> rows{k1, k2, p_.k1_row, p_.k2_row, p_.d1, p_.d2};
+    if (direct_ && keys == kKeyTile && rows.whole()) {
+      pack_whole_keys<T>(rows, k_, next_key_, next_value_);
+      return;
     }
     pack_transposed<T>(
         keys, kKeyTile, plan_.width,
         [&](i64 j) {
-          next_key.step();
-          next_value.step();
+          next_key_.step();
+          next_value_.step();
           return Row<T>{k1 + j * p_.k1_row, p_.d1, p_.d2 > 0 ? k2 + j * p_.k2_row : nullptr, p_.d2};
         },
         k_);
+    if (direct_) return;
     pack_straight<T>(
         keys, kKeyTile, p_.dv,
         [&](i64 j) {
@@ -193,10 +200,16 @@ class AttentionBlock {
     product_contract<T>(0, rows, padded(keys), plan_.width, {q_ + row * plan_.q_stride, plan_.q_stride, 1},
                         {k_, words<T>(plan_.width), kKeyTile}, {s_, kKeyTile});
     softmax(t, row, rows, sums);
+    const bool first = t % kTilesInChunk == 0;
+    if (direct_) {
+      add_values<T>(s_, rows, keys, values_, p_.v_row, p_.dv, first ? nullptr : r_, sums.acc + row * plan_.v_stride,
+                    plan_.v_stride, tile_);
+      return;
+    }
     const Left prob{s_, kKeyTile, 1};
     const Right value{v_, words<T>(kKeyTile), plan_.v_stride};
     const Target to{sums.acc + row * plan_.v_stride, plan_.v_stride, r_};
-    if (t % kTilesInChunk == 0) {
+    if (first) {
       product<pair_words<T>, Into::store>(0, rows, plan_.v_stride, 0, words<T>(keys), prob, value, to);
     } else {
       product<pair_words<T>, Into::rescale>(0, rows, plan_.v_stride, 0, words<T>(keys), prob, value, to);
@@ -238,9 +251,14 @@ class AttentionBlock {
   const AttentionPlan& plan_;
   const Attention& p_;
   AttentionTask task_;
+  const AttentionTask* next_ = nullptr;
+  RowsAhead next_key_, next_value_;
   const AttentionSequence* seq_ = nullptr;
-  i64 position_ = 0;              // of the task's first query row
-  float *q_, *k_, *v_, *s_, *r_;  // packed queries, keys, values; scores or P of a strip; its rescaling factors
+  i64 position_ = 0;         // of the task's first query row
+  float *q_, *k_, *v_, *s_;  // packed queries, keys, values; scores or P of a strip
+  float *tile_, *r_;         // P V of a strip where it is direct; rescaling factors
+  bool direct_ = false;
+  const T* values_ = nullptr;  // of the tile, where it is direct
 };
 
 std::vector<AttentionTask> attention_tasks(const AttentionPlan& plan) {
@@ -289,14 +307,22 @@ struct AttentionRun {
   }
 
   void whole() const {
-    cx.pool().run(static_cast<i64>(tasks.size()), [&](i64 i, int worker) {
+    // Equal ones are dealt out in stretches, so that each can ask for what the next one begins with.
+    const auto count = static_cast<i64>(tasks.size());
+    const i64 stretches =
+        plan.one_row && count < 64 * cx.pool().size() ? std::min<i64>(count, cx.pool().size()) : count;
+    cx.pool().run(stretches, [&](i64 stretch, int worker) {
       with_block(worker, 1, [&](AttentionBlock<T>& block, const AttentionSums& chunk, const AttentionSums& total) {
-        block.begin(tasks[static_cast<std::size_t>(i)]);
-        for (i64 c = 0; c < block.chunks(); ++c) {
-          block.attend(c, chunk);
-          block.merge(c, chunk, total);
+        const i64 end = count * (stretch + 1) / stretches;
+        for (i64 i = count * stretch / stretches; i < end; ++i) {
+          const AttentionTask* task = &tasks[static_cast<std::size_t>(i)];
+          block.begin(*task, i + 1 < end ? task + 1 : nullptr);
+          for (i64 c = 0; c < block.chunks(); ++c) {
+            block.attend(c, chunk);
+            block.merge(c, chunk, total);
+          }
+          block.finish(total);
         }
-        block.finish(total);
       });
     });
   }
@@ -335,14 +361,15 @@ struct AttentionRun {
 
 template <class T>
 void run_attention(const Context& cx, const Attention& p) {
-  const AttentionPlan plan(p, words<T>(p.d1 + p.d2));
+  const AttentionPlan plan(p, words<T>(p.d1 + p.d2), cx.pool().size());
   const std::vector<AttentionTask> tasks = attention_tasks(plan);
   i64 chunks = 0;
   for (const AttentionTask& t : tasks) {
     chunks = std::max(chunks, (p.sequences[t.sequence].first_position + t.row + t.rows - 1) / kKeyChunk + 1);
   }
   const AttentionRun<T> run{cx, plan, tasks};
-  const bool few = static_cast<i64>(tasks.size()) < 2 * cx.pool().size();
+  const i64 count = static_cast<i64>(tasks.size()), threads = cx.pool().size();
+  const bool few = count < 2 * threads && count % threads != 0;
   if (cx.pool().size() > 1 && few && chunks > 1) {
     run.split(chunks);
   } else {

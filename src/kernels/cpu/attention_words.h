@@ -35,6 +35,9 @@ inline constexpr bool pair_words = is_bf16<T> && kNativeBf16;
 template <class T>
 inline constexpr i64 word_elements = pair_words<T> ? 2 : 1;
 
+template <class T>
+inline constexpr bool is_pairs_or_f32 = pair_words<T> || !is_bf16<T>;
+
 constexpr i64 padded(i64 n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 // Words that k elements take: whole pairs for bf16.
@@ -62,6 +65,37 @@ struct Row {
     return room;
   }
 };
+
+// The elements of sixteen pairs of bf16, widened.
+#ifdef __AVX512F__
+inline F32x16 even_of_pairs(F32x16 x) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(x.v), 16))}; }
+inline F32x16 odd_of_pairs(F32x16 x) {
+  return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(x.v), _mm512_set1_epi32(-65536)))};
+}
+// Pairs of the first n <= 16 elements of two rows; odd may be null for zeros.
+inline F32x16 pairs_of(const bf16* even, const bf16* odd, int n) {
+  const __m512i e = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_lanes(n), even));
+  if (odd == nullptr) return {_mm512_castsi512_ps(e)};
+  const __m512i o = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_lanes(n), odd));
+  return {_mm512_castsi512_ps(_mm512_or_si512(e, _mm512_slli_epi32(o, 16)))};
+}
+#else
+inline F32x16 even_of_pairs(F32x16 x) {
+  const auto half = [](__m256 h) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(h), 16)); };
+  return {half(x.lo), half(x.hi)};
+}
+inline F32x16 odd_of_pairs(F32x16 x) {
+  const __m256 mask = _mm256_castsi256_ps(_mm256_set1_epi32(-65536));
+  return {_mm256_and_ps(x.lo, mask), _mm256_and_ps(x.hi, mask)};
+}
+inline F32x16 pairs_of(const bf16* even, const bf16* odd, int n) {
+  const auto low = [](__m256 x) { return _mm256_castsi256_ps(_mm256_srli_epi32(_mm256_castps_si256(x), 16)); };
+  const F32x16 e = n == kLanes ? load(even) : load_n(even, n);
+  if (odd == nullptr) return {low(e.lo), low(e.hi)};
+  const F32x16 o = n == kLanes ? load(odd) : load_n(odd, n);
+  return {_mm256_or_ps(low(e.lo), o.lo), _mm256_or_ps(low(e.hi), o.hi)};
+}
+#endif
 
 #ifdef __AVX512F__
 

@@ -11,18 +11,21 @@
 namespace hadal::kernels::HADAL_ISA_NS {
 
 constexpr i64 kRowBlock = 96;     // rows of A that one task packs: with a panel of B they stay in L2
-constexpr i64 kFewRows = 16;      // up to here a panel of B is packed and used at once, and B read a single time
 constexpr i64 kPanelsAtOnce = 8;  // panels whose sums exist at one time: they stay in L2, too
 constexpr i64 kLinesAtOnce = 64;  // words along k that one task packs
 
 constexpr i64 blocks_of(i64 n, i64 size) { return (n + size - 1) / size; }
 
-// n vectors along k as panels of kPanel: (n, k) rows of ld if `along` (a weight, as B), else (k, n) rows of ld.
+// n vectors along k as panels of kPanel: (n, k) rows of ld if `along` (a weight, as B), else (k, n) rows of ld; or a
+// packed weight (packed.h).
 template <class T>
 struct PanelOperand {
   const T* data;
   i64 n, k, ld;
   bool along;
+  bool packed = false;
+  // Packed weights are panels already where the words are the same.
+  bool ready() const { return packed && kPanel == kPackedRows && is_pairs_or_f32<T>; }
   i64 panels() const { return blocks_of(n, kPanel); }
   i64 columns(i64 panel) const { return std::min(kPanel, n - panel * kPanel); }
   i64 panel_words() const { return kPanel * words<T>(k); }
@@ -31,7 +34,9 @@ struct PanelOperand {
   // One panel, to its own `to` (panel_words() words).
   void pack_panel(i64 panel, float* to) const {
     const i64 first = panel * kPanel, width = columns(panel);
-    if (along) {
+    if (packed) {
+      unpack_panel(first, padded(width), to);
+    } else if (along) {
       pack_transposed<T>(
           width, padded(width), k,
           [&](i64 i) {
@@ -49,9 +54,9 @@ struct PanelOperand {
   }
 
   // All panels, as tasks: panel p lies at to + p * panel_words().
-  i64 tasks() const { return along ? panels() : blocks_of(words<T>(k), kLinesAtOnce); }
+  i64 tasks() const { return ready() ? 0 : along || packed ? panels() : blocks_of(words<T>(k), kLinesAtOnce); }
   void pack_task(i64 task, float* to) const {
-    if (along) {
+    if (along || packed) {
       pack_panel(task, to + task * panel_words());
       return;
     }
@@ -64,6 +69,25 @@ struct PanelOperand {
   }
   void pack(float* to) const {
     for (i64 task = 0; task < tasks(); ++task) pack_task(task, to);
+  }
+  // The panels: where they lie already, or `to`, where pack() or its tasks put them.
+  const float* panels_at(const float* to) const { return ready() ? reinterpret_cast<const float*>(data) : to; }
+
+  void unpack_panel(i64 first, i64 width, float* to) const {
+    const i64 lines = kernels::packed_words(k, dtype_of<T>::value);
+    const i64 step = packed_place(n, lines, first, 1) - packed_place(n, lines, first, 0);
+    const float* from = reinterpret_cast<const float*>(data) + packed_place(n, lines, first, 0);
+    for (i64 line = 0; line < lines; ++line, from += step) {
+      for (i64 c = 0; c < width; c += kLanes) {
+        const F32x16 word = load(from + c);
+        if constexpr (is_pairs_or_f32<T>) {
+          store(to + line * width + c, word);
+        } else {
+          store(to + 2 * line * width + c, odd_of_pairs(word));
+          store(to + (2 * line + 1) * width + c, even_of_pairs(word));
+        }
+      }
+    }
   }
 };
 
@@ -93,12 +117,12 @@ struct Output {
 };
 
 template <class C>
-void store_tile(const float* tile, i64 rows, i64 columns, const Output& out, i64 row, i64 column) {
+void store_tile(const float* tile, i64 rows, i64 columns, const Output& out, i64 row, i64 column, i64 stride = kPanel) {
   for (i64 m = 0; m < rows; ++m) {
     C* c = static_cast<C*>(out.c) + (row + m) * out.ld + column;
     for (i64 n = 0; n < columns; n += kLanes) {
       const int count = static_cast<int>(std::min<i64>(kLanes, columns - n));
-      F32x16 v = load(tile + m * kPanel + n) + zero();  // acc = s + (+0) for the first chunk
+      F32x16 v = load(tile + m * stride + n) + zero();  // acc = s + (+0) for the first chunk
       if (out.bias != nullptr) v = v + load_n(out.bias + column + n, count);
       if (out.accumulate) v = load_n(c + n, count) + v;
       if (count == kLanes) {

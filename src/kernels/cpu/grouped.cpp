@@ -1,7 +1,7 @@
 // Grouped matmul of the experts, ragged. A task is a piece of a group: it packs the group's operands into its own
-// scratch and uses them while they are in its cache. Few rows a group (decode): tasks over (group, panel), each panel
-// used at once.
-#include "kernels/cpu/thin.h"
+// scratch and uses them while they are in its cache. Few rows a group (decode): few_rows.h.
+#include "kernels/cpu/few_rows.h"
+#include "kernels/cpu/gemm.h"
 
 namespace hadal::kernels::HADAL_ISA_NS {
 
@@ -23,37 +23,32 @@ void longest_first(std::vector<Piece>& pieces) {
 
 template <class T>
 PanelOperand<T> weights_of(const GroupedMatmul& p, i64 g) {
-  return {static_cast<const T*>(p.b) + g * p.n * p.k, p.n, p.k, p.b_transposed ? p.k : p.n, p.b_transposed};
+  const i64 stride = p.b_packed ? packed_elements(p.n, p.k, p.ab) : p.n * p.k;
+  return {static_cast<const T*>(p.b) + g * stride, p.n, p.k, p.b_transposed ? p.k : p.n, p.b_transposed, p.b_packed};
 }
 
-template <class T>
-void few_rows(const Context& cx, const GroupedMatmul& p) {
-  const RowOperand<T> a{static_cast<const T*>(p.a), p.k, p.lda};
-  const i64 rows = p.offsets[p.groups], panels = weights_of<T>(p, 0).panels();
-  float* packed = shared_words(cx, 0, a.block_words(rows));
-  a.pack(0, rows, packed);
-  std::vector<Piece> used;
+void products_of_groups(const Context& cx, const GroupedMatmul& p) {
+  std::vector<Matmul> list;
+  const auto size = static_cast<i64>(size_of(p.ab));
+  const i64 stride = (p.b_packed ? packed_elements(p.n, p.k, p.ab) : p.n * p.k) * size;
   for (i64 g = 0; g < p.groups; ++g) {
-    if (p.offsets[g + 1] > p.offsets[g]) used.push_back({g, p.offsets[g], p.offsets[g + 1] - p.offsets[g]});
+    const i64 first = p.offsets[g];
+    if (p.offsets[g + 1] == first) continue;
+    list.push_back({.m = p.offsets[g + 1] - first,
+                    .n = p.n,
+                    .k = p.k,
+                    .a = static_cast<const char*>(p.a) + first * p.lda * size,
+                    .lda = p.lda,
+                    .b = static_cast<const char*>(p.b) + g * stride,
+                    .ldb = p.b_transposed ? p.k : p.n,
+                    .b_transposed = p.b_transposed,
+                    .b_packed = p.b_packed,
+                    .c = static_cast<char*>(p.c) + first * p.ldc * static_cast<i64>(size_of(p.c_dtype)),
+                    .ldc = p.ldc,
+                    .ab = p.ab,
+                    .c_dtype = p.c_dtype});
   }
-  const Output out{p.c, p.ldc, p.c_dtype, nullptr, false};
-  cx.pool().run(static_cast<i64>(used.size()) * panels, [&](i64 task, int worker) {
-    const Piece& group = used[static_cast<std::size_t>(task / panels)];
-    const PanelOperand<T> b = weights_of<T>(p, group.group);
-    const i64 panel = task % panels;
-    const TaskScratch s(cx, worker, kFewRows, b.panel_words());
-    const Left left{packed + a.block_words(group.row), padded(words<T>(p.k)), 1};
-    if (b.along && group.rows <= kThinRows) {
-      for (i64 c = panel * kPanel; c < panel * kPanel + b.columns(panel); c += kThinColumns) {
-        thin_product<T>(left, group.rows, b, c, dot_chunk(p.k), s.tiles, out, group.row);
-      }
-      return;
-    }
-    b.pack_panel(panel, s.packed);
-    product_of_panels<T>(left, group.rows, p.k, dot_chunk(p.k),
-                         {s.packed - panel * b.panel_words(), p.n, b.panel_words(), panel, panel + 1}, s.tiles, out,
-                         group.row);
-  });
+  few_rows(cx, list);
 }
 
 template <class T>
@@ -79,8 +74,9 @@ void many_rows(const Context& cx, const GroupedMatmul& p) {
     for (i64 i = 0; i < blocks; ++i) {
       const i64 begin = piece.rows * i / blocks, rows = piece.rows * (i + 1) / blocks - begin;
       const Left left = a.pack(piece.row + begin, rows, s.packed + b.all_words());
-      product_of_panels<T>(left, rows, p.k, dot_chunk(p.k), {s.packed, p.n, b.panel_words(), 0, b.panels()}, s.tiles,
-                           out, piece.row + begin);
+      product_of_panels<T>(left, rows, p.k, dot_chunk(p.k),
+                           {b.panels_at(s.packed), p.n, b.panel_words(), 0, b.panels()}, s.tiles, out,
+                           piece.row + begin);
     }
   });
 }
@@ -122,11 +118,12 @@ void grouped_matmul(const Context& cx, const GroupedMatmul& p) {
   i64 most = 0;
   for (i64 g = 0; g < p.groups; ++g) most = std::max<i64>(most, p.offsets[g + 1] - p.offsets[g]);
   if (most == 0) return;
-  const bool few = most <= kFewRows;
-  if (p.ab == DType::bf16) {
-    few ? few_rows<bf16>(cx, p) : many_rows<bf16>(cx, p);
+  if (most <= kFewRows) {
+    products_of_groups(cx, p);
+  } else if (p.ab == DType::bf16) {
+    many_rows<bf16>(cx, p);
   } else {
-    few ? few_rows<float>(cx, p) : many_rows<float>(cx, p);
+    many_rows<float>(cx, p);
   }
 }
 

@@ -1,7 +1,6 @@
 // Few rows of A against a weight (n, k): bound by reading the weight. 32 of its rows at a time (16 on AVX2), sixteen
-// words of each are transposed into a buffer that stays in the nearest cache and used at once, while the next rows are
-// asked for.
-// Sums as in product_of_panels, to the bit.
+// words of each are transposed into a buffer that stays in the nearest cache and used at once. Prefetches go in the
+// order of addresses, which the hardware then sees coming, too. Sums as in product_of_panels, to the bit.
 #pragma once
 
 #include "kernels/cpu/gemm.h"
@@ -29,15 +28,13 @@ void transpose_rows(const PanelOperand<T>& b, i64 row, i64 w, float* to) {
 }
 
 // Columns [column, column + kThinColumns) of C for kRows rows of packed words (rows of `a.row`).
-template <class T, int kRows>
-void thin_columns(const Left& a, const PanelOperand<T>& b, i64 column, i64 chunk, float* tile) {
+template <class T, int kRows, class Ahead>
+void thin_columns(const Left& a, const PanelOperand<T>& b, i64 column, i64 chunk, float* tile, Ahead& ahead) {
   alignas(64) float lines[kLanes * kThinColumns];
   F32x16 total[kRows][kThinVectors];
   for (auto& row : total) {
     for (F32x16& t : row) t = zero();
   }
-  // In the order of addresses, which the hardware then sees coming, too.
-  const char* ahead = reinterpret_cast<const char*>(b.data + (column + kThinColumns) * b.ld);
   for (i64 begin = 0; begin < b.k; begin += chunk) {
     const i64 first = words<T>(begin), end = first + words<T>(std::min(chunk, b.k - begin));
     F32x16 s[kRows][kThinVectors];
@@ -45,7 +42,7 @@ void thin_columns(const Left& a, const PanelOperand<T>& b, i64 column, i64 chunk
       for (F32x16& x : row) x = zero();
     }
     for (i64 w = first; w < end; w += kLanes) {
-      for (i64 i = 0; i < kThinColumns; ++i, ahead += 64) _mm_prefetch(ahead, _MM_HINT_T1);
+      ahead.lines(kThinColumns);
       for (i64 v = 0; v < kThinVectors; ++v) transpose_rows(b, column + v * kLanes, w, lines + v * kLanes);
       for (i64 i = 0; i < std::min<i64>(kLanes, end - w); ++i) {
         for (int v = 0; v < kThinVectors; ++v) {
@@ -63,20 +60,21 @@ void thin_columns(const Left& a, const PanelOperand<T>& b, i64 column, i64 chunk
   }
 }
 
-// C rows [row, row + rows), columns [column, column + at most kThinColumns). rows <= kThinRows; tile: (rows, kPanel).
-template <class T>
+// All rows of C, columns [column, column + at most kThinColumns). rows <= kThinRows; tile: (rows, kPanel).
+// ahead.lines(n) is called as n lines of 64 bytes are used.
+template <class T, class Ahead>
 void thin_product(const Left& a, i64 rows, const PanelOperand<T>& b, i64 column, i64 chunk, float* tile,
-                  const Output& out, i64 row) {
-  using Columns = void (*)(const Left&, const PanelOperand<T>&, i64, i64, float*);
-  static constexpr Columns kOf[kThinRows] = {thin_columns<T, 1>, thin_columns<T, 2>, thin_columns<T, 3>,
-                                             thin_columns<T, 4>, thin_columns<T, 5>, thin_columns<T, 6>,
-                                             thin_columns<T, 7>, thin_columns<T, 8>};
-  kOf[rows - 1](a, b, column, chunk, tile);
+                  const Output& out, Ahead& ahead) {
+  using Columns = void (*)(const Left&, const PanelOperand<T>&, i64, i64, float*, Ahead&);
+  static constexpr Columns kOf[kThinRows] = {
+      thin_columns<T, 1, Ahead>, thin_columns<T, 2, Ahead>, thin_columns<T, 3, Ahead>, thin_columns<T, 4, Ahead>,
+      thin_columns<T, 5, Ahead>, thin_columns<T, 6, Ahead>, thin_columns<T, 7, Ahead>, thin_columns<T, 8, Ahead>};
+  kOf[rows - 1](a, b, column, chunk, tile, ahead);
   const i64 columns = std::min(kThinColumns, b.n - column);
   if (out.dtype == DType::bf16) {
-    store_tile<bf16>(tile, rows, columns, out, row, column);
+    store_tile<bf16>(tile, rows, columns, out, 0, column);
   } else {
-    store_tile<float>(tile, rows, columns, out, row, column);
+    store_tile<float>(tile, rows, columns, out, 0, column);
   }
 }
 

@@ -3,6 +3,18 @@
 
 namespace hadal::kernels::ref {
 
+namespace {
+
+// B(k, n)
+float element_of_b(const Matmul& p, i64 k, i64 n) {
+  if (!p.b_packed) return get(p.b, p.b_transposed ? n * p.ldb + k : k * p.ldb + n, p.ab);
+  const i64 words = packed_words(p.k, p.ab);
+  if (p.ab == DType::f32) return get(p.b, packed_place(p.n, words, n, k), p.ab);
+  return get(p.b, 2 * packed_place(p.n, words, n, k / 2) + k % 2, p.ab);
+}
+
+}  // namespace
+
 void matmul(const Context&, const Matmul& p) {
   const i64 chunk = p.chunk > 0 ? p.chunk : dot_chunk(p.k);
   for (i64 m = 0; m < p.m; ++m) {
@@ -10,12 +22,16 @@ void matmul(const Context&, const Matmul& p) {
       const float acc = dot(
           p.k, chunk, p.ab == DType::bf16,
           [&](i64 k) { return get(p.a, p.a_transposed ? k * p.lda + m : m * p.lda + k, p.ab); },
-          [&](i64 k) { return get(p.b, p.b_transposed ? n * p.ldb + k : k * p.ldb + n, p.ab); });
+          [&](i64 k) { return element_of_b(p, k, n); });
       const float value = p.bias != nullptr ? acc + p.bias[n] : acc;
       const i64 at = m * p.ldc + n;
       put(p.c, at, p.c_dtype, p.accumulate ? get(p.c, at, p.c_dtype) + value : value);
     }
   }
+}
+
+void matmuls(const Context& cx, const Matmuls& p) {
+  for (i64 i = 0; i < p.count; ++i) matmul(cx, p.list[i]);
 }
 
 void grouped_matmul(const Context& cx, const GroupedMatmul& p) {
@@ -29,9 +45,10 @@ void grouped_matmul(const Context& cx, const GroupedMatmul& p) {
                       .k = p.k,
                       .a = at(p.a, first * p.lda, p.ab),
                       .lda = p.lda,
-                      .b = at(p.b, g * p.n * p.k, p.ab),
+                      .b = at(p.b, g * (p.b_packed ? packed_elements(p.n, p.k, p.ab) : p.n * p.k), p.ab),
                       .ldb = p.b_transposed ? p.k : p.n,
                       .b_transposed = p.b_transposed,
+                      .b_packed = p.b_packed,
                       .c = at(p.c, first * p.ldc, p.c_dtype),
                       .ldc = p.ldc,
                       .ab = p.ab,
