@@ -10,8 +10,8 @@ namespace hadal::kernels {
 namespace {
 
 // Sizes as in cpu/gemm.h, grouped.cpp, attention.cpp and attention_backward.cpp; tests/train/plan_test.cpp compares.
-constexpr i64 kRowBlock = 96, kFewRows = 16, kTilePanels = 8, kLine = 16;
-constexpr i64 kNormChunk = 64, kSquaresBlock = 4096, kStripRows = 48, kBlockTiles = 4;
+constexpr i64 kRowBlock = 96, kTilePanels = 8, kLine = 16;
+constexpr i64 kNormChunk = 64, kSquaresBlock = 4096, kStripRows = 48, kDirectRows = 8, kBlockTiles = 4;
 constexpr i64 kTotalsBytes = 64 << 20;
 
 i64 blocks_of(i64 n, i64 size) { return (n + size - 1) / size; }
@@ -54,6 +54,10 @@ void dry(const Context& cx, const Matmul& p) {
   const i64 size = p.a_transposed ? panel(cx) : kRowBlock;
   each_worker(cx, blocks_of(p.m, size) * panels,
               tiles(cx, size) + (p.a_transposed ? 0 : std::min(size, p.m) * padded(line)) + panel(cx));
+}
+
+void dry(const Context& cx, const Matmuls& p) {
+  for (i64 i = 0; i < p.count; ++i) dry(cx, p.list[i]);
 }
 
 i64 most_rows(const i32* offsets, i64 groups) {
@@ -100,7 +104,7 @@ void dry(const Context& cx, const Attention& p) {
   for (i64 s = 0; s < p.sequence_count; ++s)
     tasks += blocks_of(p.sequences[s].row_end - p.sequences[s].row_begin, rows) * blocks_of(p.heads, heads);
   const i64 block = heads * rows * q_stride + (words(cx, p.act, width) + 1 + kStripRows) * tile +
-                    words(cx, p.act, tile) * v_stride + 2 * heads * rows * (v_stride + 2);
+                    kDirectRows * kPackedRows + words(cx, p.act, tile) * v_stride + 2 * heads * rows * (v_stride + 2);
   each_worker(cx, tasks, block);
 }
 

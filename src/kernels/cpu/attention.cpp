@@ -175,14 +175,14 @@ class AttentionBlock {
     values_ = v;
     const KeyRows<T> rows{k1, k2, p_.k1_row, p_.k2_row, p_.d1, p_.d2};
     if (direct_ && keys == kKeyTile && rows.whole()) {
-      pack_whole_keys<T>(rows, k_, next_key_, next_value_);
+      pack_whole_keys<T>(rows, k_, next_key_);
       return;
     }
     pack_transposed<T>(
         keys, kKeyTile, plan_.width,
         [&](i64 j) {
           next_key_.step();
-          next_value_.step();
+          if (!direct_) next_value_.step();
           return Row<T>{k1 + j * p_.k1_row, p_.d1, p_.d2 > 0 ? k2 + j * p_.k2_row : nullptr, p_.d2};
         },
         k_);
@@ -203,7 +203,7 @@ class AttentionBlock {
     const bool first = t % kTilesInChunk == 0;
     if (direct_) {
       add_values<T>(s_, rows, keys, values_, p_.v_row, p_.dv, first ? nullptr : r_, sums.acc + row * plan_.v_stride,
-                    plan_.v_stride, tile_);
+                    plan_.v_stride, tile_, next_value_);
       return;
     }
     const Left prob{s_, kKeyTile, 1};

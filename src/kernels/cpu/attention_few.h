@@ -18,6 +18,9 @@ class RowsAhead {
         skip_(stride - (bytes + 63) / 64 * 64),
         bytes_(bytes),
         left_(bytes) {}
+  void lines(i64 count) {
+    for (; count > 0; --count) step();
+  }
   void step() {
     if (rows_ == 0) return;
     _mm_prefetch(line_, _MM_HINT_T1);
@@ -45,7 +48,7 @@ struct KeyRows {
 
 // As pack_transposed, for a whole tile of keys whose pieces are whole vectors of words.
 template <class T>
-void pack_whole_keys(const KeyRows<T>& keys, float* to, RowsAhead& next_key, RowsAhead& next_value) {
+void pack_whole_keys(const KeyRows<T>& keys, float* to, RowsAhead& next_key) {
   constexpr i64 kSpan = KeyRows<T>::kSpan;
   const i64 lines = words<T>(keys.d1 + keys.d2);
   for (i64 n = 0; n < kKeyTile; n += kLanes) {
@@ -59,7 +62,6 @@ void pack_whole_keys(const KeyRows<T>& keys, float* to, RowsAhead& next_key, Row
       for (i64 i = 0; i < kLanes; ++i) {
         block[i] = whole_words(from + i * row);
         next_key.step();
-        next_value.step();
       }
       transpose(block);
       float* line = panel + c / word_elements<T> * width;
@@ -72,11 +74,11 @@ void pack_whole_keys(const KeyRows<T>& keys, float* to, RowsAhead& next_key, Row
 // rows of ld. tile: (rows, kPackedRows).
 template <class T>
 void add_values(const float* prob, i64 rows, i64 keys, const T* v, i64 ld, i64 dv, const float* r, float* acc,
-                i64 stride, float* tile) {
+                i64 stride, float* tile, RowsAhead& next_value) {
   const StreamTask task{{prob, kKeyTile, 1}, rows, keys, kKeyTile, tile};
   for (i64 c = 0; c < dv; c += kPackedRows) {
     const i64 columns = std::min(kPackedRows, dv - c);
-    stream_straight<T>(task, v + c, ld, columns, NothingAhead());
+    stream_straight<T>(task, v + c, ld, columns, next_value);
     for (i64 m = 0; m < rows; ++m) {
       for (i64 n = 0; n < columns; n += kLanes) {
         const F32x16 s = load(tile + m * kPackedRows + n);

@@ -124,10 +124,6 @@ void stream_packed(const StreamTask& t, const float* b, i64 stride, i64 columns,
   });
 }
 
-struct NothingAhead {
-  void lines(i64) {}
-};
-
 // B is (k, n) rows of ldb, from its column 0 on, of which `columns` exist: kPackedRows at most, kStraightColumns if
 // there is one row of A.
 template <class T, class Ahead>
