@@ -24,20 +24,21 @@ std::vector<std::int32_t> row_of(std::int64_t length) {
 }  // namespace
 
 DryRun::DryRun(const kernels::Context& like, const Recipe& recipe, const model::Config& config)
-    : cx(like.pool(), like.isa(), kernels::dry_table()), recipe_(recipe) {
-  rows_ = rows_of_step(recipe);
+    : cx(like.pool(), like.isa(), kernels::dry_table()),
+      model(config, compute_type(recipe.model.dtype)),
+      weights(sizes.count().live),
+      optimizer(model, AdamWSettings{.moments = dtype_from_name(recipe.optimizer.moments)}),
+      ema(optimizer, recipe.optimizer.ema),
+      recipe_(recipe),
+      rows_(rows_of_step(recipe)) {
   if (recipe.train.micro_rows > 0) micro_batches_ = std::max<std::int64_t>(1, rows_ / recipe.train.micro_rows);
-  model.emplace(config, compute_type(recipe.model.dtype));
-  weights = sizes.count().live;
-  optimizer.emplace(*model, AdamWSettings{.moments = dtype_from_name(recipe.optimizer.moments)});
-  ema.emplace(*optimizer, recipe.optimizer.ema);
 }
 
 void DryRun::hold_sums() {
   // While number i + 1 of n is on, the tree holds a set for every bit of i: floor(log2(n)) at most. One is in the walk.
   const int levels = std::bit_width(static_cast<std::uint64_t>(micro_batches_)) - 1;
   for (int l = 1; l < levels; ++l) {
-    for (const TrainedParameter& p : optimizer->parameters()) {
+    for (const TrainedParameter& p : optimizer.parameters()) {
       sums_.push_back(Tensor::empty(p.master.shape(), DType::f32));
       gradients.push_back(sums_.back().storage_number());
     }
@@ -50,17 +51,17 @@ void DryRun::batch() {
                                     {row_of(recipe_.data.sequence_length), std::vector<std::int32_t>{0}});
   StepMetrics m;
   m.lambda = recipe_.mtp.lambda;
-  run_batch({cx, *model, *optimizer, recipe_,
+  run_batch({cx, model, optimizer, recipe_,
              [&](std::int64_t, ObjectiveResult&) {
-               for (const TrainedParameter& p : optimizer->parameters()) gradients.push_back(p.grad.storage_number());
+               for (const TrainedParameter& p : optimizer.parameters()) gradients.push_back(p.grad.storage_number());
              }},
             rows, m);
 }
 
 void DryRun::update() {
-  optimizer->grad_norm(cx);
-  optimizer->step(cx, 0, 1, 1);
-  ema->update(cx, false);
+  optimizer.grad_norm(cx);
+  optimizer.step(cx, 0, 1, 1);
+  ema.update(cx, false);
 }
 
 void DryRun::validate(std::size_t heldout_rows) {
@@ -69,7 +70,7 @@ void DryRun::validate(std::size_t heldout_rows) {
   const std::size_t most = std::max<std::size_t>(1, 4096 / (length + 1)) + 1;
   const std::vector<std::vector<std::int32_t>> rows(std::min(heldout_rows, most), row_of(recipe_.data.sequence_length));
   evaluate(
-      cx, *model, rows, [](std::int32_t) { return 1; }, nullptr);
+      cx, model, rows, [](std::int32_t) { return 1; }, nullptr);
 }
 
 }  // namespace hadal::train

@@ -1,8 +1,6 @@
 // Steps of a recipe that compute nothing: what plans walk through.
 #pragma once
 
-#include <optional>
-
 #include "tensor/sizes_only.h"
 #include "train/batch.h"
 #include "train/ema.h"
@@ -31,10 +29,10 @@ class DryRun {
 
   SizesOnly sizes;
   kernels::Context cx;
-  std::size_t weights = 0;  // bytes of the model alone
-  std::optional<model::CausalLm> model;
-  std::optional<Optimizer> optimizer;
-  std::optional<Ema> ema;
+  model::CausalLm model;
+  std::size_t weights;  // bytes of the model alone
+  Optimizer optimizer;
+  Ema ema;
   std::vector<std::size_t> gradients;  // numbers of storages
 
  private:

@@ -46,11 +46,11 @@ MemoryPlan plan_memory(const kernels::Context& cx, const Recipe& recipe, const m
   DryRun run(cx, recipe, config);
   MemoryPlan p;
   p.weights = run.weights;
-  for (const TrainedParameter& t : run.optimizer->parameters()) {
+  for (const TrainedParameter& t : run.optimizer.parameters()) {
     if (t.master.storage_number() != t.parameter.value->storage_number()) p.masters += bytes_of(t.master);
     p.moments += bytes_of(t.m) + bytes_of(t.v);
   }
-  for (const Tensor& t : run.ema->tensors()) p.average += bytes_of(t);
+  for (const Tensor& t : run.ema.tensors()) p.average += bytes_of(t);
   run.hold_sums();
   // The second step finds the scratch that the first has made.
   for (int step = 0; step < 2; ++step) {

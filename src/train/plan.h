@@ -1,7 +1,6 @@
 // What a recipe's training will take, before it begins: the memory of its largest step, and the time of a step.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>

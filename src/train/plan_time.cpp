@@ -3,6 +3,7 @@
 // is.
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "model/accounting.h"
 #include "train/dry_step.h"
@@ -126,7 +127,7 @@ Entries work_of_step(const kernels::Context& like, const Recipe& recipe, const m
     const DryRun whole(like, recipe, config);
     micro = whole.micro_batches();
     one.train.rows = whole.rows() / micro;
-    for (const TrainedParameter& p : whole.optimizer->parameters()) elements += static_cast<double>(p.master.numel());
+    for (const TrainedParameter& p : whole.optimizer.parameters()) elements += static_cast<double>(p.master.numel());
   }
   // One micro-batch is walked, and counts for all.
   one.train.rows_start = one.train.micro_rows = one.train.tokens = 0;
