@@ -47,7 +47,7 @@ BlockCache& blocks() {
 // Aligned by hand, the block's own address in front of the data: aligned_alloc splits blocks and joins them again,
 // which is a twentieth of the time of a decoded token.
 std::byte* heap_memory(std::size_t bytes) {
-  auto* block = static_cast<std::byte*>(std::malloc(storage_bytes(bytes)));
+  auto* block = static_cast<std::byte*>(std::malloc((bytes + 127) / 64 * 64));
   if (block == nullptr) throw std::bad_alloc();
   std::byte* data = block + (64 - reinterpret_cast<std::uintptr_t>(block) % 64);  // 16 bytes further at least
   std::memcpy(data - sizeof block, &block, sizeof block);
