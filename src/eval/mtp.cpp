@@ -90,12 +90,12 @@ std::vector<PositionRange> gain_by_position(const std::vector<RunResult>& runs, 
 
 std::vector<std::vector<std::string>> mtp_table(const std::vector<RunResult>& runs) {
   std::vector<std::vector<std::string>> table = {
-      {"run", "tokens", "PFLOP", "held-out loss", "bits per byte", "MaxVio", "accepted, by depth"}};
+      {"run", "tokens", "TFLOP", "held-out loss", "bits per byte", "MaxVio", "accepted, by depth"}};
   for (const RunResult& r : runs) {
     const train::Evaluation e = r.total();
     std::string accepted;
     for (std::size_t k = 0; k < e.drafts.size(); ++k) accepted += (k > 0 ? ", " : "") + percent(e.acceptance(k));
-    table.push_back({r.plan.name, short_number(static_cast<double>(r.tokens)), fmt::format("{:.2f}", r.flops / 1e15),
+    table.push_back({r.plan.name, short_number(static_cast<double>(r.tokens)), fmt::format("{:.2f}", r.flops / 1e12),
                      fmt::format("{:.4f}", e.loss()), fmt::format("{:.4f}", e.bits_per_byte()),
                      fmt::format("{:.3f}", e.max_violation_mean()), accepted.empty() ? "-" : accepted});
   }
