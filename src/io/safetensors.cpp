@@ -75,6 +75,7 @@ TensorInfo read_info(const Header& entry, const std::string& where, std::size_t 
 // The format allows neither overlaps nor holes nor bytes after the last tensor: all of them are signs of damage.
 void check_coverage(const std::map<std::string, TensorInfo>& tensors, const std::string& file, std::size_t data_bytes) {
   std::vector<std::pair<const std::string*, const TensorInfo*>> order;
+  order.reserve(tensors.size());
   for (const auto& [name, info] : tensors) order.emplace_back(&name, &info);
   std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
     return std::pair(a.second->begin, a.second->end) < std::pair(b.second->begin, b.second->end);
@@ -142,6 +143,7 @@ Safetensors Safetensors::open(const std::filesystem::path& path) {
 
 std::vector<std::string> Safetensors::names() const {
   std::vector<std::string> result;
+  result.reserve(tensors_.size());
   for (const auto& [name, info] : tensors_) result.push_back(name);
   return result;
 }

@@ -27,11 +27,16 @@ namespace {
 
 std::atomic<std::size_t> live_bytes{0}, peak_bytes{0};
 
-// Under a sanitizer every tensor is a block of the heap, which it watches.
+// Under a sanitizer (as gcc says it, as clang says it) every tensor is a block of the heap, which it watches.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kCached = false;
+#define HADAL_HEAP_IS_WATCHED 1
 #elif defined(__has_feature)
-constexpr bool kCached = !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer);
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HADAL_HEAP_IS_WATCHED 1
+#endif
+#endif
+#ifdef HADAL_HEAP_IS_WATCHED
+constexpr bool kCached = false;
 #else
 constexpr bool kCached = true;
 #endif

@@ -3,7 +3,6 @@
 // is.
 #include <algorithm>
 #include <chrono>
-#include <optional>
 
 #include "model/accounting.h"
 #include "train/dry_step.h"
@@ -41,11 +40,11 @@ void fill(model::CausalLm& model) {
 struct Sample {
   model::Config config;
   Recipe recipe;
+  bool fits = false;
 };
 
 // A dense layer, two MoE layers and an MTP module if the model has them; one micro-batch, of fewer rows if need be.
-std::optional<Sample> sample_of(const kernels::Context& cx, const Recipe& recipe, const model::Config& config,
-                                std::size_t limit) {
+Sample sample_of(const kernels::Context& cx, const Recipe& recipe, const model::Config& config, std::size_t limit) {
   constexpr std::int64_t kTokens = 8192;  // enough for every kernel's full speed
   Sample s{config, recipe};
   const std::int64_t dense = config.n_routed_experts > 0
@@ -62,9 +61,12 @@ std::optional<Sample> sample_of(const kernels::Context& cx, const Recipe& recipe
   s.recipe.train.micro_rows = s.recipe.train.tokens = 0;
   for (; least_memory(s.recipe, s.config) <= limit; s.recipe.train.rows /= 2) {
     if (s.recipe.train.rows == 0) break;
-    if (plan_memory(cx, s.recipe, s.config, 0).total() <= limit) return s;
+    if (plan_memory(cx, s.recipe, s.config, 0).total() <= limit) {
+      s.fits = true;
+      break;
+    }
   }
-  return std::nullopt;
+  return s;
 }
 
 std::vector<SourceRow> random_rows(const Sample& s) {
@@ -154,14 +156,14 @@ TimePlan plan_time(const kernels::Context& cx, const Recipe& recipe, const model
   plan.tokens = static_cast<double>(recipe.train.rows * recipe.data.sequence_length);
   plan.flops = plan.tokens * model::train_flops_per_token(config, recipe.data.sequence_length);
   plan.gemm_peak_flops = measure_gemm_peak(cx, recipe.model.dtype == "f32" ? DType::f32 : DType::bf16);
-  const std::optional<Sample> sample = sample_of(cx, recipe, config, limit);
-  if (!sample) {
+  const Sample sample = sample_of(cx, recipe, config, limit);
+  if (!sample.fits) {
     plan.seconds = plan.flops / (0.6 * plan.gemm_peak_flops);
     return plan;
   }
-  plan.layers = sample->config.num_hidden_layers;
-  plan.rows = sample->recipe.train.rows;
-  const Measured measured = measure(cx, *sample);
+  plan.layers = sample.config.num_hidden_layers;
+  plan.rows = sample.recipe.train.rows;
+  const Measured measured = measure(cx, sample);
   double in_kernels = 0;
   for (const auto& [name, e] : work_of_step(cx, recipe, config)) {
     const auto at = measured.kernels.find(name);

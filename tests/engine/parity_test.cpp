@@ -50,6 +50,7 @@ std::vector<Tensor> served_hidden(const kernels::Context& cx, const model::Causa
   KvCache cache(model, form, total);
   std::vector<Sequence> sequences(documents.size());
   std::vector<Tensor> hidden;
+  hidden.reserve(documents.size());
   for (const auto& d : documents)
     hidden.push_back(Tensor::empty({static_cast<std::int64_t>(d.size()), model.config().hidden_size}, model.act()));
   for (;;) {
@@ -88,6 +89,7 @@ void check_parity(std::uint64_t seed, const Case& c, const std::vector<std::int6
   model::CausalLm model(test::small_v3(random), c.act);
   test::randomise(model, random);
   std::vector<std::vector<std::int32_t>> documents;
+  documents.reserve(lengths.size());
   for (const std::int64_t n : lengths) documents.push_back(test::random_tokens(random, n, model.config().vocab_size));
   const Tensor trained = packed_hidden(alone, model, documents);
   const std::vector<Tensor> served = served_hidden(cx, model, random, documents, nn::MlaForm::expanded);
@@ -155,6 +157,7 @@ TEST(ParityTest, Batch64OfDecodesEqualsEachAlone) {
     model::CausalLm model(test::small_v3(random), act);
     test::randomise(model, random);
     std::vector<std::vector<std::int32_t>> documents;
+    documents.reserve(64);
     for (int i = 0; i < 64; ++i) documents.push_back(test::random_tokens(random, test::between(random, 1, 20), 97));
     const std::vector<Tensor> together = served_hidden(cx, model, random, documents, nn::MlaForm::expanded);
     for (std::size_t d = 0; d < documents.size(); ++d) {
@@ -217,6 +220,7 @@ TEST(ParityTest, LatentFormDoesNotDependOnTheBatch) {
   model::CausalLm model(test::small_v3(random), DType::bf16);
   test::randomise(model, random);
   std::vector<std::vector<std::int32_t>> documents;
+  documents.reserve(9);
   for (int i = 0; i < 9; ++i) documents.push_back(test::random_tokens(random, test::between(random, 1, 90), 97));
   // Absorbed for every number of new tokens, so that the random cuts of served_hidden do not choose the form.
   const std::vector<Tensor> together = served_hidden(cx, model, random, documents, nn::MlaForm::latent, 100000);

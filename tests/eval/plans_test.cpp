@@ -21,6 +21,7 @@ train::Recipe recipe_of(const std::vector<std::string>& more = {}) {
 
 std::vector<std::string> names_of(const std::vector<Plan>& plans) {
   std::vector<std::string> names;
+  names.reserve(plans.size());
   for (const Plan& p : plans) names.push_back(p.name);
   return names;
 }

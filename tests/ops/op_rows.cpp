@@ -1,4 +1,6 @@
 // The rows of the op table. Sizes are random, with 1 and primes among them.
+#include <numeric>
+
 #include "op_table.h"
 #include "ops/absorb.h"
 #include "ops/add.h"
@@ -141,8 +143,8 @@ OP_ROW(rope, [](Random& random, DType act) {
   return OpCase{{{"x", random_tensor({t, heads * width}, act, random)}}, [=](const Context& cx, Operands& o) {
                   // The op works in place: give it a copy whose gradient reaches the operand.
                   const std::vector<std::int32_t> rows = [&] {
-                    std::vector<std::int32_t> r;
-                    for (std::int32_t i = 0; i < t; ++i) r.push_back(i);
+                    std::vector<std::int32_t> r(static_cast<std::size_t>(t));
+                    std::iota(r.begin(), r.end(), 0);
                     return r;
                   }();
                   return std::vector{ops::rope(cx, ops::select_rows(cx, o[0].value, rows), heads, table, positions)};

@@ -30,13 +30,11 @@ bool holds(const Block& b) {
 void exercise(BlockCache& cache, unsigned seed, int turns) {
   std::mt19937 random(seed);
   std::vector<Block> blocks;
-  std::size_t in_use = 0;
   for (int i = 0; i < turns; ++i) {
     if (blocks.size() > 12 || (!blocks.empty() && random() % 2 == 0)) {
       const std::size_t which = random() % blocks.size();
       ASSERT_TRUE(holds(blocks[which])) << "turn " << i;
       cache.give(blocks[which].at, blocks[which].bytes);
-      in_use -= BlockCache::size_of_block(blocks[which].bytes);
       blocks.erase(blocks.begin() + static_cast<std::ptrdiff_t>(which));
       continue;
     }
@@ -44,7 +42,6 @@ void exercise(BlockCache& cache, unsigned seed, int turns) {
     Block b{cache.take(bytes), bytes, static_cast<unsigned char>(random())};
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(b.at) % 64, 0u);
     std::memset(b.at, b.mark, b.bytes);
-    in_use += BlockCache::size_of_block(bytes);
     blocks.push_back(b);
   }
   for (const Block& b : blocks) {
