@@ -105,10 +105,6 @@ std::string state_of(const Steps& steps, double age) {
   return "ETA " + duration(seconds_left(steps));
 }
 
-}  // namespace
-
-namespace {
-
 using Clock = std::chrono::steady_clock;
 
 // By the clock of the day; a date in the future is now.
