@@ -29,23 +29,31 @@ float e5m6(float x) {
 // Element (r, c) of matrices in tiles of 1 x 128 has its scale at r * tiles + c / 128.
 i64 tile_at(i64 r, i64 c, i64 k) { return r * fp8_tiles(k) + c / kFp8Tile; }
 
+// f(tile, begin, end, amax) for each tile of 1 x 128 of x (rows, k): the place of its scale, its elements.
+template <class F>
+void each_row_tile(const void* x, DType dtype, i64 rows, i64 k, const F& f) {
+  for (i64 r = 0; r < rows; ++r) {
+    for (i64 first = 0; first < k; first += kFp8Tile) {
+      const i64 begin = r * k + first, end = r * k + std::min(k, first + kFp8Tile);
+      Amax amax;
+      for (i64 i = begin; i < end; ++i) amax.see(get(x, i, dtype));
+      f(tile_at(r, first, k), begin, end, amax.most);
+    }
+  }
+}
+
 }  // namespace
 
 void fp8_rows(const Context&, const Fp8Rows& p) {
-  for (i64 r = 0; r < p.rows; ++r) {
-    for (i64 first = 0; first < p.k; first += kFp8Tile) {
-      const i64 begin = r * p.k + first, end = r * p.k + std::min(p.k, first + kFp8Tile);
-      Amax amax;
-      for (i64 i = begin; i < end; ++i) amax.see(get(p.x, i, p.x_dtype));
-      const float s = scale_of(amax.most, e4m3::kMost, p.power);
-      p.scales[tile_at(r, first, p.k)] = s;
-      for (i64 i = begin; i < end; ++i) {
-        const e4m3 q(get(p.x, i, p.x_dtype) / s);
-        if (p.values != nullptr) p.values[i] = bf16(static_cast<float>(q));
-        if (p.codes != nullptr) p.codes[i] = q.bits;
-      }
+  each_row_tile(p.x, p.x_dtype, p.rows, p.k, [&](i64 tile, i64 begin, i64 end, float amax) {
+    const float s = scale_of(amax, e4m3::kMost, p.power);
+    p.scales[tile] = s;
+    for (i64 i = begin; i < end; ++i) {
+      const e4m3 q(get(p.x, i, p.x_dtype) / s);
+      if (p.values != nullptr) p.values[i] = bf16(static_cast<float>(q));
+      if (p.codes != nullptr) p.codes[i] = q.bits;
     }
-  }
+  });
 }
 
 void fp8_columns(const Context&, const Fp8Columns& p) {
@@ -152,15 +160,10 @@ void fp8_weight_grad(const Context&, const Fp8WeightGrad& p) {
 }
 
 void round_e5m6(const Context&, const RoundE5m6& p) {
-  for (i64 r = 0; r < p.rows; ++r) {
-    for (i64 first = 0; first < p.k; first += kFp8Tile) {
-      const i64 begin = r * p.k + first, end = r * p.k + std::min(p.k, first + kFp8Tile);
-      Amax amax;
-      for (i64 i = begin; i < end; ++i) amax.see(get(p.x, i, p.act));
-      const float s = scale_of(amax.most, 65024.0f, true);
-      for (i64 i = begin; i < end; ++i) put(p.y, i, p.act, e5m6(get(p.x, i, p.act) / s) * s);
-    }
-  }
+  each_row_tile(p.x, p.act, p.rows, p.k, [&](i64, i64 begin, i64 end, float amax) {
+    const float s = scale_of(amax, 65024.0f, true);
+    for (i64 i = begin; i < end; ++i) put(p.y, i, p.act, e5m6(get(p.x, i, p.act) / s) * s);
+  });
 }
 
 }  // namespace hadal::kernels::ref
