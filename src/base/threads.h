@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <type_traits>
+
+#include "base/read_ahead.h"
 
 namespace hadal {
 
@@ -37,6 +40,12 @@ class ThreadPool {
   // Calls f(task, worker) once for every task in [0, tasks); worker in [0, size()). Returns when all are done.
   // The first exception of a task is rethrown here. Not reentrant: one run() at a time.
   void run(std::int64_t tasks, TaskRef f);
+
+  // What will be read soon after the next run() of more than one task, at most ReadAhead::kRanges ranges. Its threads
+  // ask for their shares of it: a task that computes more than it reads may do so through read_ahead(worker), and the
+  // rest is asked for as threads wait, until the run() after.
+  void read_next(std::span<const MemoryRange> ranges);
+  ReadAhead& read_ahead(int worker);
 
  private:
   struct State;

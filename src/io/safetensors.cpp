@@ -53,6 +53,9 @@ TensorInfo read_info(const Header& entry, const std::string& where, std::size_t 
   TensorInfo info;
   info.dtype = type_of(entry["dtype"].get<std::string>(), where);
   std::uint64_t elements = 1;
+  if (entry["shape"].size() > Shape::kMost) {
+    fail("{}: its shape has {} dimensions: there may be {}", where, entry["shape"].size(), Shape::kMost);
+  }
   for (const Header& d : entry["shape"]) {
     const std::uint64_t n = unsigned_number(d, where, "the sizes of its shape");
     if (n > kMostElements || (n > 0 && elements > kMostElements / n)) fail("{}: its shape is too large", where);

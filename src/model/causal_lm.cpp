@@ -65,7 +65,8 @@ ForwardResult CausalLm::forward(const kernels::Context& cx, const Batch& batch, 
     const std::size_t moe = r.gates.size();
     const Tensor forced = block.is_moe() && moe < batch.forced_routing.size() ? batch.forced_routing[moe] : Tensor();
     ops::GateResult gate;
-    h = block.forward(in, h, layer, forced, &gate);
+    const nn::FirstWeights next = i + 1 < blocks_.size() ? blocks_[i + 1].first_weights() : nn::FirstWeights{&head()};
+    h = block.forward(in, h, layer, forced, &gate, next);
     if (block.is_moe()) r.gates.push_back(std::move(gate));
   }
   r.residual_TD = h;

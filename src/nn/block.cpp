@@ -21,25 +21,26 @@ auto normed(const Input& in, const Tensor& h_TD, const Tensor& gain, float eps) 
 }  // namespace
 
 Tensor Block::forward(const Input& in, const Tensor& h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK,
-                      ops::GateResult* gate) const {
-  if (in.recompute != Recompute::blocks || !h_TD.node()) return run(in, h_TD, layer, forced_TK, gate);
+                      ops::GateResult* gate, const FirstWeights& next) const {
+  if (in.recompute != Recompute::blocks || !h_TD.node()) return run(in, h_TD, layer, forced_TK, gate, next);
   // The second run makes the same choice; its outputs beside the value are not wanted again, nor shown. While its
   // backward goes on, it keeps as little as the selective way does.
-  return autograd::recompute({h_TD},
-                             [this, own = Input(in), layer, forced_TK, gate](const std::vector<Tensor>& h) mutable {
-                               const Tensor out = run(own, h[0], layer, forced_TK, gate);
-                               own.recompute = Recompute::selective;
-                               own.probe = nullptr;
-                               gate = nullptr;
-                               return out;
-                             });
+  return autograd::recompute(
+      {h_TD}, [this, own = Input(in), layer, forced_TK, gate, next](const std::vector<Tensor>& h) mutable {
+        const Tensor out = run(own, h[0], layer, forced_TK, gate, next);
+        own.recompute = Recompute::selective;
+        own.probe = nullptr;
+        gate = nullptr;
+        return out;
+      });
 }
 
 Tensor Block::run(const Input& in, Tensor h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK,
-                  ops::GateResult* gate) const {
+                  ops::GateResult* gate, const FirstWeights& next) const {
   const auto attn_norm = normed(in, h_TD, attn_norm_, eps_);
   const Tensor x = attn_norm();
-  const Tensor a = std::visit([&](const auto& attention) { return attention.forward(in, x, layer); }, attention_);
+  const FirstWeights ffn = std::visit([](const auto& f) { return f.first_weights(); }, ffn_);
+  const Tensor a = std::visit([&](const auto& attention) { return attention.forward(in, x, layer, ffn); }, attention_);
   forget(in, x, attn_norm);
   show(in, "attention", index_, a);
   h_TD = ops::add(in.cx, h_TD, a);
@@ -47,13 +48,13 @@ Tensor Block::run(const Input& in, Tensor h_TD, const ops::CacheLayer* layer, co
   const Tensor z = ffn_norm();
   Tensor y;
   if (const Moe* moe = std::get_if<Moe>(&ffn_)) {
-    Moe::Result r = moe->forward(in, z, forced_TK);
+    Moe::Result r = moe->forward(in, z, forced_TK, next);
     y = r.y_TD;
     show(in, "experts", index_, r.gate.ids_TK);
     show(in, "gate_weights", index_, r.gate.weights_TK);
     if (gate != nullptr) *gate = std::move(r.gate);
   } else {
-    y = std::get<Mlp>(ffn_).forward(in, z);
+    y = std::get<Mlp>(ffn_).forward(in, z, next);
   }
   forget(in, z, ffn_norm);
   show(in, "ffn", index_, y);

@@ -15,17 +15,21 @@ class Block {
   Block(std::variant<Mla, Gqa> attention, std::variant<Mlp, Moe> ffn, std::int64_t index, float eps)
       : attention_(std::move(attention)), ffn_(std::move(ffn)), index_(index), eps_(eps) {}
 
-  // h_TD is the residual stream, f32. gate gets the router's outputs if this is a MoE layer.
+  // h_TD is the residual stream, f32. gate gets the router's outputs if this is a MoE layer. next: what is read after
+  // it.
   Tensor forward(const Input& in, const Tensor& h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK,
-                 ops::GateResult* gate) const;
+                 ops::GateResult* gate, const FirstWeights& next = {}) const;
+  FirstWeights first_weights() const {
+    return std::visit([](const auto& attention) { return attention.first_weights(); }, attention_);
+  }
   void visit(const std::string& prefix, const Visitor& f);
   bool is_moe() const { return std::holds_alternative<Moe>(ffn_); }
   std::variant<Mla, Gqa>& attention() { return attention_; }
   std::variant<Mlp, Moe>& ffn() { return ffn_; }
 
  private:
-  Tensor run(const Input& in, Tensor h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK,
-             ops::GateResult* gate) const;
+  Tensor run(const Input& in, Tensor h_TD, const ops::CacheLayer* layer, const Tensor& forced_TK, ops::GateResult* gate,
+             const FirstWeights& next) const;
 
   std::variant<Mla, Gqa> attention_;
   std::variant<Mlp, Moe> ffn_;

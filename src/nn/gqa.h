@@ -15,7 +15,9 @@ class Gqa {
   };
   explicit Gqa(const Settings& settings) : s_(settings) {}
 
-  Tensor forward(const Input& in, const Tensor& x_TD, const ops::CacheLayer* layer) const;
+  // next: what is read after it.
+  Tensor forward(const Input& in, const Tensor& x_TD, const ops::CacheLayer* layer, const FirstWeights& next) const;
+  FirstWeights first_weights() const { return {&wq_, &wk_, &wv_}; }
   void visit(const std::string& prefix, const Visitor& f);
   const Settings& settings() const { return s_; }
   Settings& settings() { return s_; }

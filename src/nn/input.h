@@ -3,6 +3,7 @@
 // kv_lora_rank.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <span>
@@ -10,7 +11,8 @@
 #include <vector>
 
 #include "autograd/tape.h"
-#include "kernels/context.h"
+#include "kernels/packed.h"
+#include "nn/read_next.h"
 #include "ops/cache_view.h"
 #include "ops/gate.h"
 #include "ops/rope.h"
@@ -46,6 +48,26 @@ struct Input {
   Recompute recompute = Recompute::none;
   std::shared_ptr<const void> owner;  // of what the spans and `balance` see, for a block that runs again
 };
+
+// The weights with which a module begins; null where it has fewer.
+using FirstWeights = std::array<const Tensor*, 3>;
+
+// Whether it is worth while to say what is read next: a few tokens are decoded.
+inline bool decodes(const Input& in) { return !in.cached.empty() && in.positions_T.numel() <= kernels::kFewRows; }
+
+// While a few tokens are decoded: what the region after the next one reads (nn/read_next.h).
+template <class... Weights>
+void read_next(const Input& in, const Weights&... weights) {
+  if (!decodes(in)) return;
+  ReadNext next;
+  (next.weight(weights), ...);
+  next.after_next_region(in.cx);
+}
+inline void read_next(const Input& in, const FirstWeights& weights) {
+  const Tensor none;
+  const auto at = [&](std::size_t i) -> const Tensor& { return weights[i] != nullptr ? *weights[i] : none; };
+  read_next(in, at(0), at(1), at(2));
+}
 
 // After the last op that reads `value`: with selective recompute its memory goes until the backward (autograd::forget).
 template <class Again>

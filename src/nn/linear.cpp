@@ -22,8 +22,8 @@ Tensor swiglu_linear(const Input& in, const Tensor& g, const Tensor& u, const Te
   return y;
 }
 
-Tensor linear(const Input& in, ops::Products& with, const Tensor& x_TK, const Tensor& w_NK) {
-  return in.fp8 ? linear(in, x_TK, w_NK) : with.linear(x_TK, w_NK, in.act);
+Tensor linear(const Input& in, ops::Products& with, const Tensor& x_TK, const Tensor& w_NK, const Tensor& bias_N) {
+  return in.fp8 ? linear(in, x_TK, w_NK, bias_N) : with.linear(x_TK, w_NK, in.act, bias_N);
 }
 
 Tensor grouped_linear(const Input& in, ops::Products& with, const Tensor& x_SK, const Tensor& w_ENK,

@@ -18,7 +18,7 @@ Tensor grouped_linear(const Input& in, const Tensor& x_SK, const Tensor& w_ENK, 
 Tensor swiglu_linear(const Input& in, const Tensor& g, const Tensor& u, const Tensor& w, const Tensor& offsets_E1 = {});
 
 // The same three among other products: what they give is there after with.run(), at the latest.
-Tensor linear(const Input& in, ops::Products& with, const Tensor& x_TK, const Tensor& w_NK);
+Tensor linear(const Input& in, ops::Products& with, const Tensor& x_TK, const Tensor& w_NK, const Tensor& bias_N = {});
 Tensor grouped_linear(const Input& in, ops::Products& with, const Tensor& x_SK, const Tensor& w_ENK,
                       const Tensor& offsets_E1);
 Tensor swiglu_linear(const Input& in, ops::Products& with, const Tensor& g, const Tensor& u, const Tensor& w,

@@ -16,7 +16,9 @@ class Mla {
   explicit Mla(const Settings& settings) : s_(settings) {}
 
   // x_TD in the activation dtype -> (T, D). layer: this layer's part of the cache, or null.
-  Tensor forward(const Input& in, const Tensor& x_TD, const ops::CacheLayer* layer) const;
+  // next: what is read after it.
+  Tensor forward(const Input& in, const Tensor& x_TD, const ops::CacheLayer* layer, const FirstWeights& next) const;
+  FirstWeights first_weights() const { return {s_.q_lora_rank > 0 ? &wq_a_ : &wq_, &wkv_a_}; }
   void visit(const std::string& prefix, const Visitor& f);
   const Settings& settings() const { return s_; }
   Settings& settings() { return s_; }
@@ -27,9 +29,9 @@ class Mla {
   Tensor attend_expanded(const Input& in, const Tensor& q, const Tensor& kv, const Tensor& k_pe,
                          const ops::CacheLayer* layer) const;
   Tensor attend_latent(const Input& in, const Tensor& q, const Tensor& c_TC, const Tensor& k_pe,
-                       const ops::CacheLayer& layer) const;
-  Tensor absorbed(const Input& in, const Tensor& q, const ops::CacheLayer& layer,
-                  const ops::CacheSequence& sequence) const;
+                       const ops::CacheLayer& layer, const FirstWeights& next) const;
+  Tensor absorbed(const Input& in, const Tensor& q, const ops::CacheLayer& layer, const ops::CacheSequence& sequence,
+                  const FirstWeights& next) const;
   Tensor re_expanded(const Input& in, const Tensor& q, const ops::CacheLayer& layer,
                      const ops::CacheSequence& sequence) const;
 

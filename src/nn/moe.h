@@ -10,13 +10,17 @@ namespace hadal::nn {
 // down(silu(gate(x)) * up(x)); also the shared expert.
 class Mlp {
  public:
-  Tensor forward(const Input& in, const Tensor& x_TD) const;
+  // next: what is read after it.
+  Tensor forward(const Input& in, const Tensor& x_TD, const FirstWeights& next) const;
+  FirstWeights first_weights() const { return {&w1_, &w3_}; }
   // The two halves of it, among other products: with.run() is the caller's, after each.
   struct Up {
     Tensor g_TF, u_TF;
   };
-  Up up(const Input& in, const Tensor& x_TD, ops::Products& with) const;
+  Tensor gate(const Input& in, const Tensor& x_TD, ops::Products& with) const;
+  Tensor up(const Input& in, const Tensor& x_TD, ops::Products& with) const;
   Tensor down(const Input& in, const Up& up, ops::Products& with) const;
+  const Tensor& down_weight() const { return w2_; }
   void visit(const std::string& prefix, const Visitor& f);
 
  private:
@@ -37,8 +41,12 @@ class Moe {
     Tensor y_TD;
     ops::GateResult gate;  // loads, choice and balance loss are outputs: nothing is counted inside (SPEC §9.26)
   };
-  // forced_TK: the choice as an input, or undefined.
-  Result forward(const Input& in, const Tensor& x_TD, const Tensor& forced_TK) const;
+  // forced_TK: the choice as an input, or undefined. next: what is read after it.
+  Result forward(const Input& in, const Tensor& x_TD, const Tensor& forced_TK, const FirstWeights& next) const;
+  FirstWeights first_weights() const {
+    const FirstWeights shared = shared_.first_weights();
+    return {&gate_weight_ED_, shared[0], shared[1]};
+  }
   void visit(const std::string& prefix, const Visitor& f);
   const Settings& settings() const { return s_; }
   Settings& settings() { return s_; }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,6 +11,7 @@
 
 #include "base/error.h"
 #include "tensor/dtype.h"
+#include "tensor/shape.h"
 
 namespace hadal {
 
@@ -19,11 +19,6 @@ namespace autograd {
 struct Node;
 }
 class SizesOnly;
-
-using Shape = std::vector<std::int64_t>;
-
-std::string to_string(const Shape& shape);
-std::int64_t numel(const Shape& shape);
 
 // 64-byte aligned memory, large blocks from a BlockCache; or borrowed memory kept alive by `owner` (a memory map, say);
 // or, under a SizesOnly, an address alone unless `real`.

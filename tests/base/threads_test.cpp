@@ -153,5 +153,68 @@ TEST(ThreadPool, AvailableCpusIsWithinTheMachines) {
   EXPECT_LE(available_cpus(), static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
 }
 
+// The shares of all threads are the ranges, each region cut on its own, and no thread asks for more than it may.
+TEST(ReadAhead, SharesAreTheRangesOfEachRegion) {
+  std::vector<char> memory(100000);
+  const auto at = [&](std::int64_t i) { return memory.data() + i; };
+  const std::vector<MemoryRange> ranges{{at(0), 1000, false},  {at(5000), 3000, true}, {at(20000), 700, false},
+                                        {at(30000), 50, true}, {at(40000), 1, true},   {at(50000), 5, false}};
+  for (int threads = 1; threads <= 7; ++threads) {
+    std::vector<int> asked(memory.size());
+    std::vector<std::int64_t> of_first_region;
+    for (int t = 0; t < threads; ++t) {
+      const ReadAhead ahead(ranges, t, threads, 1 << 20);
+      std::int64_t first = 0;
+      for (const MemoryRange& r : ahead.left()) {
+        const std::int64_t begin = static_cast<const char*>(r.data) - memory.data();
+        for (std::int64_t i = begin; i < begin + r.bytes; ++i) ++asked[static_cast<std::size_t>(i)];
+        if (begin < 20000) first += r.bytes;
+      }
+      of_first_region.push_back(first);
+    }
+    for (std::int64_t i = 0; i < static_cast<std::int64_t>(memory.size()); ++i) {
+      bool wanted = false;
+      for (const MemoryRange& r : ranges) {
+        const std::int64_t begin = static_cast<const char*>(r.data) - memory.data();
+        wanted = wanted || (i >= begin && i < begin + r.bytes);
+      }
+      ASSERT_EQ(asked[static_cast<std::size_t>(i)], wanted ? 1 : 0) << threads << " threads, byte " << i;
+    }
+    for (const std::int64_t bytes : of_first_region) EXPECT_NEAR(static_cast<double>(bytes), 4000.0 / threads, 1);
+  }
+  std::int64_t bytes = 0;
+  for (const MemoryRange& r : ReadAhead(ranges, 1, 2, 2200).left()) bytes += r.bytes;
+  EXPECT_EQ(bytes, 2200);
+}
+
+TEST(ReadAhead, StepsEnd) {
+  std::vector<char> memory(1000);
+  const std::vector<MemoryRange> ranges{{memory.data(), 1000, false}, {memory.data(), 100, false}};
+  ReadAhead ahead(ranges, 0, 1, 1 << 20);
+  int steps = 0;
+  while (ahead.step()) ++steps;
+  EXPECT_EQ(steps, 4 + 1);
+  EXPECT_TRUE(ahead.left().empty());
+}
+
+// A hint may come before any region, be replaced, outlive its memory, name more ranges than there is room for.
+TEST(ThreadPool, ReadsAheadBetweenRegions) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (int round = 0; round < 50; ++round) {
+      std::vector<char> memory(30000);
+      std::vector<MemoryRange> ranges;
+      for (int i = 0; i < round; ++i) ranges.push_back({memory.data() + 100 * i, 100 + i, i % 3 != 0});
+      pool.read_next(ranges);
+      if (round % 4 == 0) pool.read_next({});
+      memory = {};
+      std::atomic<std::int64_t> steps{0};
+      pool.run(9, [&](std::int64_t, int worker) { steps += pool.read_ahead(worker).step() ? 1 : 0; });
+      EXPECT_EQ(steps > 0, threads > 1 && round > 0 && round % 4 != 0);
+      EXPECT_EQ(counts_of(pool, 17), std::vector<int>(17, 1));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace hadal

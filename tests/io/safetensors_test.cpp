@@ -122,6 +122,8 @@ TEST(Safetensors, DamagedHeadersAreNamed) {
        "tensor 't': its shape is too large"},
       {R"({"t":{"dtype":"F32","shape":[0,18446744073709551615],"data_offsets":[0,0]}})",
        "tensor 't': its shape is too large"},
+      {R"({"t":{"dtype":"F32","shape":[1,1,1,1,1,1,2],"data_offsets":[0,8]}})",
+       "tensor 't': its shape has 7 dimensions: there may be 6"},
       {R"({"t":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})",
        "tensor 't': shape (3) of f32 needs 12 bytes, data_offsets give 8"},
       {R"({"t":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}})",

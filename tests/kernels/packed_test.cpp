@@ -160,5 +160,38 @@ TEST(Matmuls, EqualEachAlone) {
   }
 }
 
+// Strands of several weights at one time: rows of their own, one k or another, columns that make no strand between.
+TEST(Matmuls, OneRowOfManyWeightsEqualsEachAlone) {
+  std::vector<Product> all;
+  for (const DType ab : kActs) {
+    for (const i64 n : {64, 256, 40, 96, 16, 32, 330}) all.emplace_back(1, n, 700, ab, ab);
+    for (const i64 n : {512, 64}) all.emplace_back(1, n, 96, ab, DType::f32);
+    all.emplace_back(2, 128, 96, ab, ab);
+    all.emplace_back(1, 128, 96, ab, ab);
+  }
+  const auto run = [&](const Context& cx, bool as_list) {
+    Outputs out;
+    std::vector<Buffer> weights;
+    std::vector<kernels::Matmul> list;
+    for (const Product& p : all) {
+      weights.push_back(packed(p.b, 1, p.n, p.k, p.ab));
+      out.emplace_back(p.m * p.n, p.c);
+    }
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      list.push_back(all[i].params(0, all[i].m, weights[i], true, out[i]));
+      if (i % 7 == 3) list.back().a = list[i - 1].a;  // two that share their row; k is the same
+    }
+    if (as_list) {
+      kernels::run(cx, kernels::Matmuls{list.data(), static_cast<i64>(list.size())});
+    } else {
+      for (const kernels::Matmul& p : list) kernels::run(cx, p);
+    }
+    return out;
+  };
+  const Outputs listed = expect_equal_everywhere("list", [&](const Context& cx) { return run(cx, true); });
+  ThreadPool one(1);
+  expect_same(run(Context(one, kernels::Isa::ref), false), listed, "each alone");
+}
+
 }  // namespace
 }  // namespace hadal::test
