@@ -2,8 +2,6 @@
 // depends on it, and the memory may be freed meanwhile.
 #pragma once
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -37,7 +35,7 @@ class ReadAhead {
     if (at_ == count_) return false;
     MemoryRange& part = parts_[static_cast<std::size_t>(at_)];
     const auto* line = static_cast<const char*>(part.data);
-    for (int i = 0; i < 4; ++i) _mm_prefetch(line + i * 64, _MM_HINT_T1);
+    for (int i = 0; i < 4; ++i) __builtin_prefetch(line + i * 64, 0, 2);
     part.data = line + 256;
     part.bytes -= 256;
     if (part.bytes <= 0) ++at_;
