@@ -50,6 +50,14 @@ Left pack_rows(const Matmul& p, float* to) {
 
 i64 left_words(const Matmul& p) { return (p.a_transposed ? padded(p.m) * (p.k + 1) : p.m * padded(p.k + 1)) + kLanes; }
 
+// Rows that are words as they lie need no packing.
+bool is_words(const Matmul& p) {
+  if (p.a_transposed) return false;
+  if (p.ab == DType::f32) return true;
+  return kNativeBf16 && p.k % 2 == 0 && p.lda % 2 == 0 && reinterpret_cast<std::uintptr_t>(p.a) % alignof(float) == 0;
+}
+Left as_it_lies(const Matmul& p) { return {static_cast<const float*>(p.a), p.ab == DType::f32 ? p.lda : p.lda / 2, 1}; }
+
 bool same_rows(const Matmul& a, const Matmul& b) {
   return a.a == b.a && a.m == b.m && a.k == b.k && a.lda == b.lda && a.ab == b.ab && a.a_transposed == b.a_transposed;
 }
@@ -290,7 +298,7 @@ std::vector<Item> prepare(const Context& cx, std::span<const Matmul> list) {
   items.reserve(list.size());
   i64 room = 0, pieces = 0;
   for (std::size_t i = 0; i < list.size(); ++i) {
-    if (i == 0 || !same_rows(list[i - 1], list[i])) room += left_words(list[i]);
+    if (!is_words(list[i]) && (i == 0 || !same_rows(list[i - 1], list[i]))) room += left_words(list[i]);
     pieces += blocks_of(list[i].n, kPackedRows);
   }
   float* to = shared_words(cx, 0, room);
@@ -300,7 +308,9 @@ std::vector<Item> prepare(const Context& cx, std::span<const Matmul> list) {
     if (p.m <= 0 || p.n <= 0) continue;
     const Kind kind = kind_of(p);
     Left left{};
-    if (!items.empty() && same_rows(*items.back().p, p)) {
+    if (is_words(p)) {
+      left = as_it_lies(p);
+    } else if (!items.empty() && same_rows(*items.back().p, p)) {
       left = items.back().left;
     } else {
       left = p.ab == DType::bf16 ? pack_rows<bf16>(p, to) : pack_rows<float>(p, to);
