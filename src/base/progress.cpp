@@ -45,9 +45,19 @@ void Progress::update(std::int64_t done, const std::string& note) {
   print(note, false);
 }
 
+void Progress::skip_to(std::int64_t done) {
+  if (first_ < 0) {
+    first_ = done;
+    start_ = Clock::now();
+  } else {
+    first_ += done - done_;
+  }
+  done_ = done;
+}
+
 void Progress::print(const std::string& note, bool last) {
   const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-  const double rate = seconds > 0 ? static_cast<double>(done_ - std::max<std::int64_t>(first_, 0)) / seconds : 0;
+  const double rate = seconds > 0 ? static_cast<double>(done_ - (first_ < 0 ? done_ : first_)) / seconds : 0;
   std::string line = title_ + " ";
   if (total_ > 0) {
     const double share = std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_));

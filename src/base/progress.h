@@ -19,6 +19,8 @@ class Progress {
   // `done` of total; note is shown at the end of the line. Cheap: prints at most ten times a second, or every ten
   // seconds where there is no terminal.
   void update(std::int64_t done, const std::string& note = "");
+  // So much was done before, or by others: it moves the bar, but the rate does not count it.
+  void skip_to(std::int64_t done);
   // A line of its own that does not break the bar.
   void message(const std::string& line);
   void finish(const std::string& note = "");

@@ -95,7 +95,10 @@ std::vector<eval::RunResult> run_all(Opened& opened) {
              short_number(static_cast<double>(study.total_tokens())), runtime.threads(),
              kernels::name_of(runtime.context().isa()));
   Progress progress("study", study.total_tokens(), "tokens");
-  study.on_progress = [&](std::size_t run, std::int64_t tokens, const train::StepMetrics* m) {
+  study.on_progress = [&, begins = true /* a run, where an earlier one may have left off */](
+                          std::size_t run, std::int64_t tokens, const train::StepMetrics* m) mutable {
+    if (begins || m == nullptr) progress.skip_to(tokens);
+    begins = m == nullptr;
     std::string note = fmt::format("run {} of {}, {}", run + 1, study.plans.size(), study.plans[run].name);
     if (m != nullptr) note += fmt::format(", loss {:.3f}", m->main);
     progress.update(tokens, note);
