@@ -34,6 +34,7 @@ class BenchTable {
   // name: the sub-command's. unit: "FLOP/s" or "B/s".
   BenchTable(std::string name, std::string unit, const kernels::Context& cx);
   void add(BenchRow row) { rows_.push_back(std::move(row)); }
+  const std::vector<BenchRow>& rows() const { return rows_; }
   // A figure that says what was measured.
   void note(const std::string& name, double value) { notes_.emplace_back(name, value); }
   // Calls every row again and again, round after round until `options.seconds` have passed: a machine's speed drifts,

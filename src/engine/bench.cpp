@@ -60,7 +60,8 @@ DecodeResult bench_decode(kernels::Context& cx, const model::CausalLm& model, co
   result.profiled_seconds = seconds.back();
   std::sort(seconds.begin(), seconds.end());
   const double middle = static_cast<double>(s.context) + static_cast<double>(s.tokens) / 2;
-  result.seconds = seconds[seconds.size() / 2];
+  result.best = seconds.front();
+  result.median = seconds[seconds.size() / 2];
   result.weight_bytes = weight_bytes(model);
   result.cache_bytes = middle * static_cast<double>(cache.bytes_per_token());
   return result;

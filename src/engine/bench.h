@@ -12,7 +12,7 @@ struct DecodeBench {
 };
 
 struct DecodeResult {
-  double seconds = 0;           // of the median token: trunk and logits
+  double best = 0, median = 0;  // seconds of a token, trunk and logits
   double weight_bytes = 0;      // read for a token: every dense weight, the chosen experts, the head
   double cache_bytes = 0;       // read for a token at the middle of the run
   double profiled_seconds = 0;  // of the one token that was profiled
