@@ -11,7 +11,7 @@ namespace {
 
 // Sizes as in cpu/gemm.h, grouped.cpp, attention.cpp and attention_backward.cpp; tests/train/plan_test.cpp compares.
 constexpr i64 kRowBlock = 96, kTilePanels = 8, kLine = 16;
-constexpr i64 kNormChunk = 64, kSquaresBlock = 4096, kStripRows = 48, kDirectRows = 8, kBlockTiles = 4;
+constexpr i64 kNormChunk = 64, kSquaresBlock = 4096, kStripRows = 48, kBlockTiles = 4;
 constexpr i64 kTotalsBytes = 64 << 20;
 
 i64 blocks_of(i64 n, i64 size) { return (n + size - 1) / size; }
@@ -104,7 +104,7 @@ void dry(const Context& cx, const Attention& p) {
   for (i64 s = 0; s < p.sequence_count; ++s)
     tasks += blocks_of(p.sequences[s].row_end - p.sequences[s].row_begin, rows) * blocks_of(p.heads, heads);
   const i64 block = heads * rows * q_stride + (words(cx, p.act, width) + 1 + kStripRows) * tile +
-                    kDirectRows * kPackedRows + words(cx, p.act, tile) * v_stride + 2 * heads * rows * (v_stride + 2);
+                    words(cx, p.act, tile) * v_stride + 2 * heads * rows * (v_stride + 2);
   each_worker(cx, tasks, block);
 }
 

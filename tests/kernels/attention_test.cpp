@@ -147,6 +147,59 @@ TEST(Attention, SplitContextGivesTheSameBits) {
   }
 }
 
+// One new row of each sequence against the definition: whatever heads share a key head, wherever the last tile ends,
+// however many threads take the sequences, heads or chunks apart.
+template <class T>
+void check_decode(const AttentionShape& shape, const std::vector<i64>& lengths) {
+  const AttentionProblem<T> p(shape, lengths, 13);
+  PoisonedCache<T> cache(p, 17);
+  std::vector<kernels::AttentionSequence> calls;
+  for (i64 s = 0; s < p.sequences(); ++s) {
+    if (cache.left(s) > 1) cache.append(s, cache.left(s) - 1);
+    calls.push_back(cache.append(s, 1));
+  }
+  const auto decode = [&](const Context& cx, std::size_t first, std::size_t count) {
+    ForwardResult<T> result(p);
+    kernels::Attention a = p.forward_params();
+    a.out = result.out.data();
+    a.lse = result.lse.data();
+    a.sequences = calls.data() + first;
+    a.sequence_count = static_cast<i64>(count);
+    kernels::run(cx, a);
+    return result;
+  };
+  ThreadPool one(1);
+  const ForwardResult<T> all = decode(Context(one, Isa::ref), 0, calls.size());
+  const ForwardResult<T> last = decode(Context(one, Isa::ref), calls.size() - 1, 1);
+  for (const Isa isa : fast_isas()) {
+    for (int threads = 1; threads <= 8; ++threads) {
+      SCOPED_TRACE(
+          fmt::format("{} {} {} threads {}", name_of(isa), shape.name(), name_of(dtype_of<T>::value), threads));
+      ThreadPool pool(threads);
+      const Context cx(pool, isa);
+      const ForwardResult<T> batch = decode(cx, 0, calls.size()), alone = decode(cx, calls.size() - 1, 1);
+      EXPECT_TRUE(batch == all);
+      EXPECT_TRUE(alone == last);
+      EXPECT_TRUE(batch.out.intact() && batch.lse.intact() && alone.out.intact() && alone.lse.intact());
+    }
+  }
+}
+
+TEST(Attention, OneNewRowASequenceEqualsTheDefinition) {
+  for (const AttentionShape& shape : {AttentionShape{8, 1, 96, 32, 96},    // absorbed: whole vectors of pairs
+                                      AttentionShape{16, 1, 40, 8, 72},    // pieces that end within a vector
+                                      AttentionShape{5, 1, 7, 5, 33},      // pairs straddle the pieces
+                                      AttentionShape{17, 1, 32, 0, 24},    // more rows than are few
+                                      AttentionShape{12, 4, 16, 16, 130},  // GQA
+                                      AttentionShape{3, 3, 64, 32, 64}}) {
+    check_decode<float>(shape, {40, 544});
+    check_decode<bf16>(shape, {40, 544});
+    check_decode<bf16>(shape, {1, 1100, 577, 64});
+  }
+  check_decode<bf16>({8, 1, 512, 64, 512}, {1, 90});  // two chunks of the dot product
+  check_decode<float>({8, 1, 512, 64, 512}, {90});
+}
+
 TEST(Attention, SequenceAloneEqualsSequenceInBatch) {
   const AttentionShape shape{4, 2, 24, 8, 16};
   const AttentionProblem<bf16> batch(shape, {33, 130, 65}, 9);

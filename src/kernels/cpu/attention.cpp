@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "kernels/cpu/attention_few.h"
+#include "kernels/cpu/attention_plan.h"
 #include "kernels/cpu/attention_product.h"
 #include "kernels/cpu/attention_scratch.h"
 #include "kernels/declare.h"
@@ -19,49 +20,13 @@ namespace {
 constexpr i64 kTilesInChunk = kKeyChunk / kKeyTile;
 constexpr i64 kStripRows = 48;  // rows whose scores exist at one time: a multiple of the product's row counts
 constexpr i64 kAskedRows = 32;  // up to here the next tile is asked for while one is used
-constexpr i64 kDirectRows = 8;  // up to here values are multiplied as they lie
 constexpr std::size_t kPartialBytes = std::size_t{64} << 20;
-
-struct AttentionTask {
-  i64 sequence = 0, kv = 0;
-  i64 head = 0, heads = 0;  // query heads
-  i64 row = 0, rows = 0;    // query rows, counted from the sequence's row_begin
-};
 
 // Running maximum, sum and output of every row of a task.
 struct AttentionSums {
   float *m, *l, *acc;
   static AttentionSums carve(Carver& from, i64 rows, i64 width) {
     return {from.take<float>(rows), from.take<float>(rows), from.take<float>(rows * width)};
-  }
-};
-
-// Sizes that all tasks of one call share.
-struct AttentionPlan {
-  const Attention& p;
-  i64 width = p.d1 + p.d2;
-  i64 q_stride, v_stride = padded(p.dv);
-  i64 heads, rows;  // largest task
-  bool one_row;     // of the only sequence: its tasks are equal
-  i64 block() const { return heads * rows; }
-
-  AttentionPlan(const Attention& params, i64 q_words, i64 threads) : p(params), q_stride(padded(q_words)) {
-    const i64 fit = std::clamp<i64>((i64{1} << 17) / (q_stride + v_stride), 64, 512) / 64 * 64;
-    heads = std::min(p.heads / p.kv_heads, fit);
-    // One row a sequence, and too few tasks or chunks of keys for all threads: heads that share keys are taken apart.
-    i64 all = 0, chunks = 1;
-    for (i64 s = 0; s < p.sequence_count; ++s) {
-      const AttentionSequence& q = p.sequences[s];
-      all += q.row_end - q.row_begin;
-      chunks = std::max(chunks, (q.first_position + q.row_end - q.row_begin - 1) / kKeyChunk + 1);
-    }
-    const i64 tasks = p.sequence_count * p.kv_heads;
-    one_row = all == 1 && p.sequence_count == 1;
-    if (all == p.sequence_count && tasks * chunks < 4 * threads && tasks < threads) {
-      heads = std::min(heads, std::max<i64>(1, p.heads / p.kv_heads * tasks / threads));
-    }
-    rows = std::max<i64>(1, fit / heads);
-    if (rows > kKeyTile) rows = rows / kKeyTile * kKeyTile;
   }
 };
 
@@ -75,12 +40,12 @@ class AttentionBlock {
         k_(from.take<float>(words<T>(plan.width) * kKeyTile)),
         v_(from.take<float>(words<T>(kKeyTile) * plan.v_stride)),
         s_(from.take<float>(kStripRows * kKeyTile)),
-        tile_(from.take<float>(kDirectRows * kPackedRows)),
         r_(from.take<float>(kStripRows)) {}
 
   // next: the task that this thread takes after it, if that is known.
   void begin(const AttentionTask& task, const AttentionTask* next = nullptr) {
     task_ = task;
+    self_ = &task;
     next_ = next;
     seq_ = &p_.sequences[task.sequence];
     position_ = seq_->first_position + task.row;
@@ -96,10 +61,10 @@ class AttentionBlock {
 
   // The sums of chunk c, for the rows that see it.
   void attend(i64 c, const AttentionSums& sums) {
-    const i64 tiles = (position_ + task_.rows - 1) / kKeyTile + 1;
-    for (i64 t = c * kTilesInChunk; t < std::min(tiles, (c + 1) * kTilesInChunk); ++t) {
-      ask_for_next(t, tiles);
-      pack(t);
+    const i64 tiles = (position_ + task_.rows - 1) / kKeyTile + 1, end = std::min(tiles, (c + 1) * kTilesInChunk);
+    for (i64 t = c * kTilesInChunk; t < end; ++t) {
+      if (count() <= kAskedRows) ask_for_next(t, tiles);
+      if (!few()) pack(t);
       for (i64 i = first_row(t * kKeyTile); i < count(); i += kStripRows) {
         strip(t, i, std::min(kStripRows, count() - i), sums);
       }
@@ -140,6 +105,7 @@ class AttentionBlock {
 
  private:
   i64 count() const { return task_.rows * task_.heads; }
+  bool few() const { return count() <= kFewRows; }
   // Row i of the task as an index of (T, heads).
   i64 query(i64 i) const {
     return (seq_->row_begin + task_.row + i / task_.heads) * p_.heads + task_.head + i % task_.heads;
@@ -149,47 +115,58 @@ class AttentionBlock {
   // How many keys of tile t row i sees: at most 64.
   i64 visible(i64 t, i64 i) const { return std::min(kKeyTile, position_ + i / task_.heads + 1 - t * kKeyTile); }
 
-  // What follows tile t, for few rows: the next tile, or the first one of the next task.
+  const KeyTile& tile_of(const AttentionTask& task, i64 t) const { return p_.sequences[task.sequence].tiles[t]; }
+  KeyRows<T> keys(const AttentionTask& task, i64 t) const {
+    const KeyTile& tile = tile_of(task, t);
+    return {static_cast<const T*>(tile.k1) + task.kv * p_.k1_head,
+            static_cast<const T*>(tile.k2),
+            p_.k1_row,
+            p_.k2_row,
+            p_.d1,
+            p_.d2};
+  }
+  const T* values(const AttentionTask& task, i64 t) const {
+    return static_cast<const T*>(tile_of(task, t).v) + task.kv * p_.v_head;
+  }
+
+  // What follows tile t, for not too many rows: the next tile, or the first one of the next task.
   void ask_for_next(i64 t, i64 tiles) {
-    next_key_ = next_value_ = {};
-    if (count() > kAskedRows) return;
-    const bool last = t + 1 == tiles;
-    if (last && next_ == nullptr) return;
-    const i64 kv = last ? next_->kv : task_.kv, size = sizeof(T);
-    const KeyTile& tile = last ? p_.sequences[next_->sequence].tiles[0] : seq_->tiles[t + 1];
-    const i64 rows = last ? kKeyTile : visible(t + 1, count() - 1);  // of a shorter first tile a little too much
-    const T* key = static_cast<const T*>(tile.k1) + kv * p_.k1_head;
-    const T* value = static_cast<const T*>(tile.v) + kv * p_.v_head;
-    next_key_ = RowsAhead(key, rows, p_.k1_row * size, p_.d1 * size);
-    if (value != key) next_value_ = RowsAhead(value, rows, p_.v_row * size, p_.dv * size);
+    const auto add = [&](const AttentionTask* task, i64 tile, i64 rows) {
+      ahead_.add(keys(*task, tile), values(*task, tile), p_.v_row, p_.dv, rows, p_.kv_heads == 1 && p_.d2 > 0);
+      asked_task_ = task;
+      asked_tile_ = tile;
+    };
+    if (asked_tile_ != t || asked_task_ != self_) {
+      // Nothing has asked for this one: its first keys at once.
+      ahead_ = {};
+      add(self_, t, visible(t, count() - 1));
+      const i64 size = sizeof(T);
+      ahead_.lines(blocks_of(kLanes * p_.d1 * size + kKeyTile * p_.d2 * size, 64));
+    }
+    if (t + 1 < tiles) {
+      add(self_, t + 1, visible(t + 1, count() - 1));
+    } else if (next_ != nullptr) {
+      add(next_, 0, kKeyTile);  // of a shorter one a little too much
+    }
   }
 
   // Keys after the last row's are not read: they may not have been written yet.
   void pack(i64 t) {
-    const KeyTile& tile = seq_->tiles[t];
-    const i64 keys = visible(t, count() - 1);
-    const T* k1 = static_cast<const T*>(tile.k1) + task_.kv * p_.k1_head;
-    const T* k2 = static_cast<const T*>(tile.k2);
-    const T* v = static_cast<const T*>(tile.v) + task_.kv * p_.v_head;
-    direct_ = count() <= kDirectRows;
-    values_ = v;
-    const KeyRows<T> rows{k1, k2, p_.k1_row, p_.k2_row, p_.d1, p_.d2};
-    if (direct_ && keys == kKeyTile && rows.whole()) {
-      pack_whole_keys<T>(rows, k_, next_key_);
-      return;
-    }
+    const i64 count = visible(t, this->count() - 1);
+    const KeyRows<T> rows = keys(task_, t);
+    const T* v = values(task_, t);
+    const i64 lines = blocks_of(p_.dv * static_cast<i64>(sizeof(T)), 64);
     pack_transposed<T>(
-        keys, kKeyTile, plan_.width,
+        count, kKeyTile, plan_.width,
         [&](i64 j) {
-          next_key_.step();
-          if (!direct_) next_value_.step();
-          return Row<T>{k1 + j * p_.k1_row, p_.d1, p_.d2 > 0 ? k2 + j * p_.k2_row : nullptr, p_.d2};
+          ahead_.lines(1);
+          return rows.row(j);
         },
         k_);
-    if (direct_) return;
     pack_straight<T>(
-        keys, kKeyTile, p_.dv,
+        count, kKeyTile, p_.dv,
         [&](i64 j) {
+          ahead_.lines(lines);
           return Row<T>{v + j * p_.v_row, p_.dv};
         },
         v_);
@@ -197,18 +174,22 @@ class AttentionBlock {
 
   void strip(i64 t, i64 row, i64 rows, const AttentionSums& sums) {
     const i64 keys = visible(t, row + rows - 1);
-    product_contract<T>(0, rows, padded(keys), plan_.width, {q_ + row * plan_.q_stride, plan_.q_stride, 1},
-                        {k_, words<T>(plan_.width), kKeyTile}, {s_, kKeyTile});
-    softmax(t, row, rows, sums);
+    const float* q = q_ + row * plan_.q_stride;
+    float* acc = sums.acc + row * plan_.v_stride;
     const bool first = t % kTilesInChunk == 0;
-    if (direct_) {
-      add_values<T>(s_, rows, keys, values_, p_.v_row, p_.dv, first ? nullptr : r_, sums.acc + row * plan_.v_stride,
-                    plan_.v_stride, tile_, next_value_);
+    if (few()) {
+      few_scores<T>(this->keys(task_, t), keys, q, plan_.q_stride, rows, s_, ahead_);
+      softmax(t, row, rows, sums);
+      few_values<T>({s_, values(task_, t), keys, p_.v_row, p_.dv, acc, plan_.v_stride, first ? nullptr : r_}, rows,
+                    ahead_);
       return;
     }
+    product_contract<T>(0, rows, padded(keys), plan_.width, {q, plan_.q_stride, 1},
+                        {k_, words<T>(plan_.width), kKeyTile}, {s_, kKeyTile});
+    softmax(t, row, rows, sums);
     const Left prob{s_, kKeyTile, 1};
     const Right value{v_, words<T>(kKeyTile), plan_.v_stride};
-    const Target to{sums.acc + row * plan_.v_stride, plan_.v_stride, r_};
+    const Target to{acc, plan_.v_stride, r_};
     if (first) {
       product<pair_words<T>, Into::store>(0, rows, plan_.v_stride, 0, words<T>(keys), prob, value, to);
     } else {
@@ -251,40 +232,15 @@ class AttentionBlock {
   const AttentionPlan& plan_;
   const Attention& p_;
   AttentionTask task_;
-  const AttentionTask* next_ = nullptr;
-  RowsAhead next_key_, next_value_;
+  const AttentionTask *self_ = nullptr, *next_ = nullptr;
   const AttentionSequence* seq_ = nullptr;
   i64 position_ = 0;         // of the task's first query row
   float *q_, *k_, *v_, *s_;  // packed queries, keys, values; scores or P of a strip
-  float *tile_, *r_;         // P V of a strip where it is direct; rescaling factors
-  bool direct_ = false;
-  const T* values_ = nullptr;  // of the tile, where it is direct
+  float* r_;                 // rescaling factors
+  TilesAhead ahead_;         // what follows; the last tile in it
+  const AttentionTask* asked_task_ = nullptr;
+  i64 asked_tile_ = -1;
 };
-
-std::vector<AttentionTask> attention_tasks(const AttentionPlan& plan) {
-  const Attention& p = plan.p;
-  std::vector<AttentionTask> tasks;
-  const i64 group = p.heads / p.kv_heads;
-  for (i64 s = 0; s < p.sequence_count; ++s) {
-    const AttentionSequence& seq = p.sequences[s];
-    const i64 rows = seq.row_end - seq.row_begin;
-    for (i64 row = 0; row < rows;) {
-      const i64 end = std::min(rows, ((seq.first_position + row) / plan.rows + 1) * plan.rows - seq.first_position);
-      for (i64 h = 0; h < p.heads;) {
-        const i64 in_group = std::min({plan.heads, group - h % group, p.heads - h});
-        tasks.push_back({s, h / group, h, in_group, row, end - row});
-        h += in_group;
-      }
-      row = end;
-    }
-  }
-  // The longest first, so that no thread is left alone with one at the end.
-  const auto cost = [&](const AttentionTask& t) {
-    return t.rows * t.heads * (p.sequences[t.sequence].first_position + t.row + t.rows);
-  };
-  std::stable_sort(tasks.begin(), tasks.end(), [&](const auto& a, const auto& b) { return cost(a) > cost(b); });
-  return tasks;
-}
 
 template <class T>
 struct AttentionRun {
@@ -368,9 +324,7 @@ void run_attention(const Context& cx, const Attention& p) {
     chunks = std::max(chunks, (p.sequences[t.sequence].first_position + t.row + t.rows - 1) / kKeyChunk + 1);
   }
   const AttentionRun<T> run{cx, plan, tasks};
-  const i64 count = static_cast<i64>(tasks.size()), threads = cx.pool().size();
-  const bool few = count < 2 * threads && count % threads != 0;
-  if (cx.pool().size() > 1 && few && chunks > 1) {
+  if (chunks > 1 && plan.split(static_cast<i64>(tasks.size()))) {
     run.split(chunks);
   } else {
     run.whole();
