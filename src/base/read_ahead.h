@@ -19,6 +19,7 @@ struct MemoryRange {
 class ReadAhead {
  public:
   static constexpr int kRanges = 16;
+  static constexpr int kLines = 4;  // of a step
 
   ReadAhead() = default;
   // At most kRanges ranges; no more than `most` bytes are asked for.
@@ -30,14 +31,14 @@ class ReadAhead {
       ranges = ranges.subspan(count);
     }
   }
-  // Asks for the next four lines of 64 bytes; false if there are none.
+  // Asks for the next lines of 64 bytes; false if there are none.
   bool step() {
     if (at_ == count_) return false;
     MemoryRange& part = parts_[static_cast<std::size_t>(at_)];
     const auto* line = static_cast<const char*>(part.data);
-    for (int i = 0; i < 4; ++i) __builtin_prefetch(line + i * 64, 0, 2);
-    part.data = line + 256;
-    part.bytes -= 256;
+    for (int i = 0; i < kLines; ++i) __builtin_prefetch(line + i * 64, 0, 2);
+    part.data = line + 64 * kLines;
+    part.bytes -= 64 * kLines;
     if (part.bytes <= 0) ++at_;
     return true;
   }

@@ -33,14 +33,16 @@ struct AttentionSums {
 template <class T>
 class AttentionBlock {
  public:
-  AttentionBlock(const AttentionPlan& plan, Carver& from)
+  AttentionBlock(const AttentionPlan& plan, Carver& from, ReadAhead& then)
       : plan_(plan),
         p_(plan.p),
         q_(from.take<float>(plan.block() * plan.q_stride)),
         k_(from.take<float>(words<T>(plan.width) * kKeyTile)),
         v_(from.take<float>(words<T>(kKeyTile) * plan.v_stride)),
         s_(from.take<float>(kStripRows * kKeyTile)),
-        r_(from.take<float>(kStripRows)) {}
+        r_(from.take<float>(kStripRows)),
+        then_(then),
+        ahead_(then) {}
 
   // next: the task that this thread takes after it, if that is known.
   void begin(const AttentionTask& task, const AttentionTask* next = nullptr) {
@@ -138,7 +140,7 @@ class AttentionBlock {
     };
     if (asked_tile_ != t || asked_task_ != self_) {
       // Nothing has asked for this one: its first keys at once.
-      ahead_ = {};
+      ahead_ = TilesAhead(then_);
       add(self_, t, visible(t, count() - 1));
       const i64 size = sizeof(T);
       ahead_.lines(blocks_of(kLanes * p_.d1 * size + kKeyTile * p_.d2 * size, 64));
@@ -237,6 +239,7 @@ class AttentionBlock {
   i64 position_ = 0;         // of the task's first query row
   float *q_, *k_, *v_, *s_;  // packed queries, keys, values; scores or P of a strip
   float* r_;                 // rescaling factors
+  ReadAhead& then_;          // what is read after attention
   TilesAhead ahead_;         // what follows; the last tile in it
   const AttentionTask* asked_task_ = nullptr;
   i64 asked_tile_ = -1;
@@ -252,7 +255,7 @@ struct AttentionRun {
   void with_block(int worker, i64 sums, F&& f) const {
     const auto carve = [&](void* base) {
       Carver from(base);
-      AttentionBlock<T> block(plan, from);
+      AttentionBlock<T> block(plan, from, cx.pool().read_ahead(worker));
       AttentionSums chunk{}, total{};
       if (sums > 0) chunk = AttentionSums::carve(from, plan.block(), plan.v_stride);
       if (sums > 0) total = AttentionSums::carve(from, plan.block(), plan.v_stride);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "base/read_ahead.h"
 #include "kernels/cpu/stream.h"
 
 namespace hadal::kernels::HADAL_ISA_NS {
@@ -57,6 +58,8 @@ struct KeyRows {
 // fast as it is read, and the order in which its rows are read lets the hardware see little of what is coming.
 class TilesAhead {
  public:
+  // then: what is read after attention, asked for along with the tiles, a line for a line.
+  explicit TilesAhead(ReadAhead& then) : then_(&then) {}
   // Another tile after those that there are: two at most. own_k2: no other head has read k2 before.
   template <class T>
   void add(const KeyRows<T>& keys, const T* v, i64 v_row, i64 dv, i64 rows, bool own_k2) {
@@ -69,6 +72,7 @@ class TilesAhead {
     piece[2] = same || beside ? RowsAhead() : RowsAhead(v, rows, v_row, dv);
   }
   void lines(i64 count) {
+    for (due_ += count; due_ >= ReadAhead::kLines && then_->step();) due_ -= ReadAhead::kLines;
     while (count > 0 && at_ < 2 * kPieces) {
       count = pieces_[at_].lines(count);
       if (count > 0) ++at_;
@@ -79,6 +83,8 @@ class TilesAhead {
   static constexpr int kPieces = 3;
   RowsAhead pieces_[2 * kPieces];
   int at_ = 0;
+  ReadAhead* then_;
+  i64 due_ = 0;  // lines
 };
 
 // s += word w of a row of words, broadcast, times b. With pairs one instruction, which compilers would make two of; the
