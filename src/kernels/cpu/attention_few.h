@@ -58,7 +58,7 @@ struct KeyRows {
 // fast as it is read, and the order in which its rows are read lets the hardware see little of what is coming.
 class TilesAhead {
  public:
-  // then: what is read after attention, asked for along with the tiles, a line for a line.
+  // then: what is read after attention, asked for along with the tiles, a line for kThenEvery lines.
   explicit TilesAhead(ReadAhead& then) : then_(&then) {}
   // Another tile after those that there are: two at most. own_k2: no other head has read k2 before.
   template <class T>
@@ -72,7 +72,8 @@ class TilesAhead {
     piece[2] = same || beside ? RowsAhead() : RowsAhead(v, rows, v_row, dv);
   }
   void lines(i64 count) {
-    for (due_ += count; due_ >= ReadAhead::kLines && then_->step();) due_ -= ReadAhead::kLines;
+    constexpr i64 kDue = kThenEvery * ReadAhead::kLines;
+    for (due_ += count; due_ >= kDue && then_->step();) due_ -= kDue;
     while (count > 0 && at_ < 2 * kPieces) {
       count = pieces_[at_].lines(count);
       if (count > 0) ++at_;
@@ -81,6 +82,7 @@ class TilesAhead {
 
  private:
   static constexpr int kPieces = 3;
+  static constexpr i64 kThenEvery = 4;  // more often, attention waits for them longer than the products gain
   RowsAhead pieces_[2 * kPieces];
   int at_ = 0;
   ReadAhead* then_;
