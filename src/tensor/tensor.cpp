@@ -125,7 +125,7 @@ void Storage::adopt(Storage& other) {
 
 Tensor Tensor::empty(Shape shape, DType dtype) {
   Tensor t;
-  t.shape_ = std::move(shape);
+  t.shape_ = shape;
   t.dtype_ = dtype;
   const bool integers = dtype == DType::i32 || dtype == DType::i64;
   t.storage_ = std::make_shared<Storage>(t.bytes(), integers);
@@ -133,14 +133,14 @@ Tensor Tensor::empty(Shape shape, DType dtype) {
 }
 
 Tensor Tensor::zeros(Shape shape, DType dtype) {
-  Tensor t = empty(std::move(shape), dtype);
+  Tensor t = empty(shape, dtype);
   if (t.storage_->has_values()) std::memset(t.raw(), 0, t.bytes());
   return t;
 }
 
 Tensor Tensor::empty_packed(Shape shape, std::int64_t elements, DType dtype) {
   Tensor t;
-  t.shape_ = std::move(shape);
+  t.shape_ = shape;
   t.dtype_ = dtype;
   t.packed_ = true;
   t.storage_ = std::make_shared<Storage>(static_cast<std::size_t>(elements) * size_of(dtype));
@@ -149,7 +149,7 @@ Tensor Tensor::empty_packed(Shape shape, std::int64_t elements, DType dtype) {
 
 Tensor Tensor::borrow(void* data, Shape shape, DType dtype, std::shared_ptr<const void> owner) {
   Tensor t;
-  t.shape_ = std::move(shape);
+  t.shape_ = shape;
   t.dtype_ = dtype;
   t.storage_ = std::make_shared<Storage>(data, t.bytes(), std::move(owner));
   return t;
@@ -159,7 +159,7 @@ Tensor Tensor::view(Shape shape) const {
   if (hadal::numel(shape) != numel()) fail("[view] shape {} cannot be seen as {}", to_string(shape_), to_string(shape));
   HADAL_ASSERT(!packed_);
   Tensor t = detach();
-  t.shape_ = std::move(shape);
+  t.shape_ = shape;
   return t;
 }
 

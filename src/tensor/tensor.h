@@ -70,7 +70,7 @@ class Tensor {
   static Tensor borrow(void* data, Shape shape, DType dtype, std::shared_ptr<const void> owner);
   template <class T>
   static Tensor of(std::span<const T> values, Shape shape) {
-    Tensor t = empty(std::move(shape), dtype_of<T>::value);
+    Tensor t = empty(shape, dtype_of<T>::value);
     HADAL_ASSERT(static_cast<std::int64_t>(values.size()) == t.numel());
     std::copy(values.begin(), values.end(), t.data<T>());
     return t;

@@ -204,6 +204,7 @@ TEST(ThreadPool, ReadsAheadBetweenRegions) {
     for (int round = 0; round < 50; ++round) {
       std::vector<char> memory(30000);
       std::vector<MemoryRange> ranges;
+      ranges.reserve(static_cast<std::size_t>(round));
       for (int i = 0; i < round; ++i) ranges.push_back({memory.data() + 100 * i, 100 + i, i % 3 != 0});
       pool.read_next(ranges);
       if (round % 4 == 0) pool.read_next({});

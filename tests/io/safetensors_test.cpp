@@ -16,7 +16,7 @@ using test::error_of;
 using test::TempFolder;
 
 Tensor numbered(Shape shape, DType dtype, int seed) {
-  Tensor t = Tensor::empty(std::move(shape), dtype);
+  Tensor t = Tensor::empty(shape, dtype);
   std::mt19937 random(static_cast<unsigned>(seed));
   for (std::size_t i = 0; i < t.bytes(); ++i)
     static_cast<std::uint8_t*>(t.raw())[i] = static_cast<std::uint8_t>(random());

@@ -146,7 +146,7 @@ Outcome evaluate(std::vector<Tensor> inputs, Tensor w, const Tensor& dy,
 
 // Values of very different sizes, so that every tile has its own scale.
 Tensor values(Shape shape, DType dtype, Random& random) {
-  Tensor t = random_tensor(std::move(shape), dtype, random);
+  Tensor t = random_tensor(shape, dtype, random);
   const std::int64_t columns = t.size(-1);
   for (std::int64_t i = 0; i < t.numel(); ++i) {
     const std::int64_t row = i / columns, column = i % columns, power = row % 7 + column % 5 + column / 60 - 8;

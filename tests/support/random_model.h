@@ -29,7 +29,7 @@ inline void fill(const Tensor& t, Random& random, double scale, double mean = 0)
 }
 
 inline Tensor random_tensor(Shape shape, DType dtype, Random& random, double scale = 1) {
-  Tensor t = Tensor::empty(std::move(shape), dtype);
+  Tensor t = Tensor::empty(shape, dtype);
   fill(t, random, scale);
   return t;
 }

@@ -15,7 +15,7 @@ struct Granules {
 
 // The granules that a thread has yet to do. It takes the first ones; threads that are done with their own take the
 // last ones. Whoever does a granule, the result is the same.
-class Share {
+class alignas(64) Share {
  public:
   void set(i64 begin, i64 end) { left_.store(both(begin, end), std::memory_order_relaxed); }
   // Up to `most` granules.
@@ -51,7 +51,6 @@ class Share {
     }
   }
   std::atomic<std::uint64_t> left_{0};
-  char apart_[64 - sizeof(std::atomic<std::uint64_t>)] = {};  // from the next one's cache line
 };
 
 }  // namespace hadal::kernels::HADAL_ISA_NS
