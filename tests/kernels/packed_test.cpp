@@ -119,6 +119,14 @@ TEST(Packed, GroupsEqualThoseOfTheWeightAsItWas) {
   }
 }
 
+void multiply(const Context& cx, const std::vector<kernels::Matmul>& list, bool as_list) {
+  if (as_list) {
+    kernels::run(cx, kernels::Matmuls{list.data(), static_cast<i64>(list.size())});
+  } else {
+    for (const kernels::Matmul& p : list) kernels::run(cx, p);
+  }
+}
+
 // Packed and plain weights, both dtypes, rows across k, few rows and many, rows that two products share.
 TEST(Matmuls, EqualEachAlone) {
   std::vector<Product> all;
@@ -147,11 +155,7 @@ TEST(Matmuls, EqualEachAlone) {
         list.back().b_transposed = false;
         list.back().ldb = all[i].n;
       }
-      if (as_list) {
-        kernels::run(cx, kernels::Matmuls{list.data(), static_cast<i64>(list.size())});
-      } else {
-        for (const kernels::Matmul& p : list) kernels::run(cx, p);
-      }
+      multiply(cx, list, as_list);
       return out;
     };
     const Outputs listed = expect_equal_everywhere("list", [&](const Context& cx) { return run(cx, true); });
@@ -181,11 +185,7 @@ TEST(Matmuls, OneRowOfManyWeightsEqualsEachAlone) {
       list.push_back(all[i].params(0, all[i].m, weights[i], true, out[i]));
       if (i % 7 == 3) list.back().a = list[i - 1].a;  // two that share their row; k is the same
     }
-    if (as_list) {
-      kernels::run(cx, kernels::Matmuls{list.data(), static_cast<i64>(list.size())});
-    } else {
-      for (const kernels::Matmul& p : list) kernels::run(cx, p);
-    }
+    multiply(cx, list, as_list);
     return out;
   };
   const Outputs listed = expect_equal_everywhere("list", [&](const Context& cx) { return run(cx, true); });
