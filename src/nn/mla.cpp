@@ -92,23 +92,25 @@ Tensor Mla::absorbed(const Input& in, const Tensor& q, const ops::CacheLayer& la
   const ops::AbsorbShape shape{s_.heads, s_.qk_nope_head_dim, s_.qk_rope_head_dim, s_.v_head_dim, s_.kv_lora_rank};
   const Tensor q_lat = ops::absorb_queries(in.cx, q.rows(sequence.row_begin, sequence.row_end), wkv_b_, shape);
   const ops::CacheSequence own{0, q_lat.size(0), sequence.first, sequence.blocks};
-  if (decodes(in)) {
-    ReadNext soon;
-    const std::int64_t head = s_.qk_nope_head_dim + s_.v_head_dim;
-    for (std::int64_t h = 0; h < s_.heads; ++h) soon.rows(wkv_b_, h * head + s_.qk_nope_head_dim, (h + 1) * head);
-    soon.then().weight(wo_).then();
-    for (std::size_t i = 0; i < next.size(); ++i) {
-      if (next[i]) soon.weight(*next[i]);
-      if (i == 0) soon.then();
-    }
-    soon.after_next_region(in.cx);
-  }
+  if (decodes(in)) after_attention(next).after_next_region(in.cx);
   const Tensor o_lat =
       ops::attention_cached(in.cx, q_lat, layer, {&own, 1},
                             {s_.heads, 1, s_.kv_lora_rank, s_.qk_rope_head_dim, s_.kv_lora_rank, s_.softmax_scale},
                             {s_.kv_lora_rank, 0, 0, 0, 0});
   read_next(in, wo_);
   return ops::absorb_values(in.cx, o_lat, wkv_b_, shape);
+}
+
+ReadNext Mla::after_attention(const FirstWeights& next) const {
+  ReadNext soon;
+  const std::int64_t head = s_.qk_nope_head_dim + s_.v_head_dim;
+  for (std::int64_t h = 0; h < s_.heads; ++h) soon.rows(wkv_b_, h * head + s_.qk_nope_head_dim, (h + 1) * head);
+  soon.then().weight(wo_).then();
+  for (std::size_t i = 0; i < next.size(); ++i) {
+    if (next[i] != nullptr) soon.weight(*next[i]);
+    if (i == 0) soon.then();  // a router, which chooses before the rest is read
+  }
+  return soon;
 }
 
 Tensor Mla::re_expanded(const Input& in, const Tensor& q, const ops::CacheLayer& layer,

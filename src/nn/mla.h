@@ -32,6 +32,8 @@ class Mla {
                        const ops::CacheLayer& layer, const FirstWeights& next) const;
   Tensor absorbed(const Input& in, const Tensor& q, const ops::CacheLayer& layer, const ops::CacheSequence& sequence,
                   const FirstWeights& next) const;
+  // What is read after absorbed attention, region by region: the values' half of wkv_b_, wo_, what comes after them.
+  ReadNext after_attention(const FirstWeights& next) const;
   Tensor re_expanded(const Input& in, const Tensor& q, const ops::CacheLayer& layer,
                      const ops::CacheSequence& sequence) const;
 

@@ -183,7 +183,8 @@ TEST(ReadAhead, SharesAreTheRangesOfEachRegion) {
     for (const std::int64_t bytes : of_first_region) EXPECT_NEAR(static_cast<double>(bytes), 4000.0 / threads, 1);
   }
   std::int64_t bytes = 0;
-  for (const MemoryRange& r : ReadAhead(ranges, 1, 2, 2200).left()) bytes += r.bytes;
+  const ReadAhead bounded(ranges, 1, 2, 2200);
+  for (const MemoryRange& r : bounded.left()) bytes += r.bytes;
   EXPECT_EQ(bytes, 2200);
 }
 
