@@ -70,9 +70,8 @@ class Place {
   const Item& item() const { return items_[at_]; }
   i64 column() const { return granule_ * item().granule; }
   i64 columns() const { return std::min(item().granule, item().p->n - column()); }
-  // `count` granules further.
-  void advance(i64 count) {
-    granule_ += count;
+  void advance() {
+    ++granule_;
     enter();
   }
 
@@ -130,7 +129,7 @@ class LinesAhead {
       line_ += skip_;
       end_ += stride_;
       if (--rows_ > 0) continue;
-      place_.advance(1);
+      place_.advance();
       --granules_;
       enter();
     }
@@ -240,7 +239,7 @@ class Walk {
   // The strands that lie in [begin, end) one behind the other and have one k.
   Set strands(i64 begin, i64 end) const {
     Set set;
-    for (Place place(items_, begin); begin < end && place.valid() && set.count < kStrands; ++begin, place.advance(1)) {
+    for (Place place(items_, begin); begin < end && place.valid() && set.count < kStrands; ++begin, place.advance()) {
       const Item& x = place.item();
       const bool fits = x.kind == Kind::packed && x.p->m == 1 && padded(place.columns()) == kStrandColumns;
       if (!fits || (set.count > 0 && (x.p->k != set.items[0]->p->k || x.p->ab != set.items[0]->p->ab ||
@@ -345,9 +344,8 @@ void few_rows(const Context& cx, std::span<const Matmul> list) {
     const TaskScratch s(cx, worker, rows, panel_words);
     const auto own = static_cast<std::size_t>(task);
     Walk walk(items, s);
-    const auto end = [&] { return shares[own].end(); };
     for (Granules g = shares[own].take_first(kStrands); g.begin < g.end; g = shares[own].take_first(kStrands)) {
-      walk.go(g, end());
+      walk.go(g, shares[own].end());
     }
     for (std::size_t other = (own + 1) % shares.size(); other != own; other = (other + 1) % shares.size()) {
       for (Granules g = shares[other].take_last(kStrands); g.begin < g.end; g = shares[other].take_last(kStrands)) {
