@@ -7,7 +7,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "data/shard.h"
+#include "data/checksum.h"
+#include "data/shard_writer.h"
 
 namespace hadal::data {
 

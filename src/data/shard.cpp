@@ -1,45 +1,42 @@
 #include "data/shard.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <functional>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/words.h"
+#include "data/shard_format.h"
 
 namespace hadal::data {
 
 namespace {
 
-constexpr char kMagic[8] = {'H', 'A', 'D', 'A', 'L', 'T', 'O', 'K'};
-
-struct Header {
-  char magic[8];
-  std::uint32_t version, token_bytes;
-  std::uint64_t tokens, documents, text_bytes, tokenizer_hash, checksum;
-};
-static_assert(sizeof(Header) == 56);
-
-std::uint64_t body_checksum(std::span<const std::byte> offsets, std::span<const std::byte> tokens) {
-  return hash_bytes(tokens, hash_bytes(offsets));
+// What can be said of a header before the body is read.
+void check_header(const ShardHeader& h, std::uint64_t bytes, const std::string& path) {
+  if (std::memcmp(h.magic, kShardMagic, 8) != 0) fail("{}: not a token shard (hadal data prepare makes them)", path);
+  if (h.version != kShardVersion) {
+    fail("{}: token shard of version {}: this program reads version {}: prepare the data again (hadal data prepare)",
+         path, h.version, kShardVersion);
+  }
+  if (h.token_bytes != 2 && h.token_bytes != 4) fail("{}: damaged: {} bytes per token", path, h.token_bytes);
+  if (h.count == 0) {
+    fail("{}: unfinished: hadal data prepare was stopped before it had written the whole folder: prepare it again",
+         path);
+  }
+  if (h.documents >= bytes || h.tokens >= bytes ||
+      sizeof h + (h.documents + 1) * 8 + h.tokens * h.token_bytes != bytes) {
+    fail("{}: truncated or damaged: the header announces {} in {}, the file has {}", path, plural(h.tokens, "token"),
+         plural(h.documents, "document"), plural(bytes, "byte"));
+  }
 }
 
 }  // namespace
-
-std::uint64_t hash_bytes(std::span<const std::byte> bytes, std::uint64_t seed) {
-  std::uint64_t h = 0x9e3779b97f4a7c15ull ^ seed ^ bytes.size();
-  for (std::size_t i = 0; i < bytes.size(); i += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, bytes.data() + i, std::min<std::size_t>(8, bytes.size() - i));
-    h = std::rotl((h ^ word) * 0xff51afd7ed558ccdull, 31);
-  }
-  return h ^ (h >> 33);
-}
 
 Shard::Shard(const std::filesystem::path& path) : path_(path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -48,109 +45,53 @@ Shard::Shard(const std::filesystem::path& path) : path_(path) {
     ::close(*open_fd);
     delete open_fd;
   });
-  const MappedFile file(path);
-  const auto bytes = file.bytes();
-  Header h{};
-  if (bytes.size() < sizeof h)
-    fail("{}: {} bytes are too few for a token shard: it is truncated", path.string(), bytes.size());
-  std::memcpy(&h, bytes.data(), sizeof h);
-  if (std::memcmp(h.magic, kMagic, 8) != 0)
-    fail("{}: not a token shard (hadal data prepare makes them)", path.string());
-  if (h.version != 1) fail("{}: token shard of version {}: this program reads version 1", path.string(), h.version);
-  if (h.token_bytes != 2 && h.token_bytes != 4) fail("{}: damaged: {} bytes a token", path.string(), h.token_bytes);
-  const std::uint64_t most = bytes.size();
-  if (h.documents >= most || h.tokens >= most || sizeof h + (h.documents + 1) * 8 + h.tokens * h.token_bytes != most) {
-    fail("{}: truncated or damaged: the header announces {} tokens in {} documents, the file has {} bytes",
-         path.string(), h.tokens, h.documents, most);
+  struct stat file {};
+  if (::fstat(fd, &file) != 0) fail("cannot read {}: {}", path.string(), std::strerror(errno));
+  const auto bytes = static_cast<std::uint64_t>(file.st_size);
+  ShardHeader h{};
+  if (bytes < sizeof h)
+    fail("{}: {} are too few for a token shard: it is truncated", path.string(), plural(bytes, "byte"));
+  read(0, &h, sizeof h);
+  check_header(h, bytes, path.string());
+  Checksum body;
+  std::vector<std::byte> piece(1 << 20);
+  for (std::uint64_t at = sizeof h; at < bytes; at += piece.size()) {
+    const std::size_t size = std::min<std::uint64_t>(piece.size(), bytes - at);
+    read(at, piece.data(), size);
+    body.add(std::span(piece).first(size));
   }
-  const auto offsets = bytes.subspan(sizeof h, (h.documents + 1) * 8),
-             tokens = bytes.subspan(sizeof h + (h.documents + 1) * 8);
-  if (body_checksum(offsets, tokens) != h.checksum) fail("{}: damaged: its checksum does not fit", path.string());
-  info_ = {h.tokens, h.documents, h.text_bytes, h.tokenizer_hash, h.checksum, h.token_bytes};
+  if (shard_checksum(h, body.value()) != h.checksum) fail("{}: damaged: its checksum does not fit", path.string());
+  info_ = {h.tokens, h.documents, h.text_bytes, h.tokenizer_hash, h.checksum, h.token_bytes, h.number, h.count};
   std::vector<std::uint64_t> all(h.documents + 1);
-  std::memcpy(all.data(), offsets.data(), offsets.size());
+  read(sizeof h + h.tokens * h.token_bytes, all.data(), all.size() * 8);
   const bool rising = std::adjacent_find(all.begin(), all.end(), std::greater_equal<>()) == all.end();
   if (all.front() != 0 || all.back() != h.tokens || !rising)
     fail("{}: damaged: the offsets of its documents do not rise from 0 to {}", path.string(), h.tokens);
   offsets_ = std::make_shared<const std::vector<std::uint64_t>>(std::move(all));
 }
 
-std::vector<std::int32_t> Shard::document(std::uint64_t document) const {
-  std::vector<std::int32_t> tokens(document_length(document));
-  std::vector<std::byte> bytes(tokens.size() * info_.token_bytes);
-  const std::uint64_t begin =
-      sizeof(Header) + offsets_->size() * 8 + (*offsets_)[document] * std::uint64_t{info_.token_bytes};
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t n = ::pread(*fd_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(begin + done));
+void Shard::read(std::uint64_t at, void* to, std::size_t bytes) const {
+  for (std::size_t done = 0; done < bytes;) {
+    const ssize_t n = ::pread(*fd_, static_cast<char*>(to) + done, bytes - done, static_cast<off_t>(at + done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail("cannot read {}: {}", path_.string(), std::strerror(errno));
     if (n == 0) fail("{}: the file has been cut since it was opened", path_.string());
     done += static_cast<std::size_t>(n);
   }
+}
+
+std::vector<std::int32_t> Shard::tokens(std::uint64_t document, std::uint64_t from, std::uint64_t count) const {
+  HADAL_ASSERT(from <= document_length(document) && count <= document_length(document) - from);
+  std::vector<std::int32_t> tokens(count);
+  const std::uint64_t begin = sizeof(ShardHeader) + ((*offsets_)[document] + from) * info_.token_bytes;
   if (info_.token_bytes == 4) {
-    std::memcpy(tokens.data(), bytes.data(), bytes.size());
+    read(begin, tokens.data(), count * 4);
   } else {
-    std::vector<std::uint16_t> narrow(tokens.size());
-    std::memcpy(narrow.data(), bytes.data(), bytes.size());
+    std::vector<std::uint16_t> narrow(count);
+    read(begin, narrow.data(), count * 2);
     std::copy(narrow.begin(), narrow.end(), tokens.begin());
   }
   return tokens;
-}
-
-ShardWriter::ShardWriter(std::filesystem::path folder, std::int32_t vocab_size, std::uint64_t tokenizer_hash,
-                         std::uint64_t most_tokens)
-    : folder_(std::move(folder)), most_tokens_(most_tokens) {
-  info_.token_bytes = vocab_size <= 65536 ? 2 : 4;
-  info_.tokenizer_hash = tokenizer_hash;
-  std::error_code error;
-  std::filesystem::create_directories(folder_, error);
-  if (error) fail("cannot make the folder {}: {}", folder_.string(), error.message());
-  for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-    if (entry.path().extension() == ".bin")
-      fail("{}: the folder has token shards already: give a new one", folder_.string());
-  }
-}
-
-void ShardWriter::add(std::span<const std::int32_t> document, std::uint64_t text_bytes) {
-  if (document.empty()) return;
-  if (!tokens_.empty() && tokens_.size() + document.size() > most_tokens_) flush();
-  tokens_.insert(tokens_.end(), document.begin(), document.end());
-  offsets_.push_back(tokens_.size());
-  info_.text_bytes += text_bytes;
-  total_tokens_ += document.size();
-  ++total_documents_;
-}
-
-void ShardWriter::flush() {
-  std::vector<std::uint16_t> narrow;
-  std::span<const std::byte> tokens = std::as_bytes(std::span(tokens_));
-  if (info_.token_bytes == 2) {
-    narrow.assign(tokens_.begin(), tokens_.end());
-    tokens = std::as_bytes(std::span(narrow));
-  }
-  const auto offsets = std::as_bytes(std::span(offsets_));
-  Header h{};
-  std::memcpy(h.magic, kMagic, 8);
-  h.version = 1;
-  h.token_bytes = info_.token_bytes;
-  h.tokens = tokens_.size();
-  h.documents = offsets_.size() - 1;
-  h.text_bytes = info_.text_bytes;
-  h.tokenizer_hash = info_.tokenizer_hash;
-  h.checksum = body_checksum(offsets, tokens);
-  AtomicFile file(folder_ / fmt::format("tokens-{:05}.bin", number_++));
-  file.append(&h, sizeof h);
-  file.append(offsets.data(), offsets.size());
-  file.append(tokens.data(), tokens.size());
-  file.commit();
-  tokens_.clear();
-  offsets_ = {0};
-  info_.text_bytes = 0;
-}
-
-void ShardWriter::finish() {
-  if (!tokens_.empty()) flush();
 }
 
 std::vector<Shard> open_shards(const std::filesystem::path& folder) {
@@ -163,10 +104,19 @@ std::vector<Shard> open_shards(const std::filesystem::path& folder) {
   std::sort(paths.begin(), paths.end());
   std::vector<Shard> shards;
   for (const auto& path : paths) {
-    shards.emplace_back(path);
-    if (shards.back().info().tokenizer_hash != shards.front().info().tokenizer_hash) {
+    const ShardInfo &info = shards.emplace_back(path).info(), &first = shards.front().info();
+    if (info.tokenizer_hash != first.tokenizer_hash)
       fail("{}: made with another tokenizer than {}", path.string(), paths.front().string());
+    if (info.count != first.count || info.number != shards.size() - 1) {
+      fail(
+          "{}: is shard {} of {}, shard {} of {} should be here: the folder must hold all shards of one hadal data "
+          "prepare, and no others",
+          path.string(), info.number + 1, info.count, shards.size(), first.count);
     }
+  }
+  if (shards.size() != shards.front().info().count) {
+    fail("{}: has {}, {} were written: some are missing", folder.string(), plural(shards.size(), "token shard"),
+         shards.front().info().count);
   }
   return shards;
 }

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "data/loader.h"
+#include "data/shard_writer.h"
 #include "support/temp_folder.h"
 
 namespace hadal::data {
