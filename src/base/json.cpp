@@ -16,6 +16,8 @@ json parse_json(std::string_view text, const std::string& what) {
     return json::parse(text);
   } catch (const json::parse_error& e) {
     fail("{} is not valid JSON: {} (byte {})", what, reason_of(e), e.byte);
+  } catch (const json::exception& e) {  // a number that no double holds
+    fail("{} is not valid JSON: {}", what, reason_of(e));
   }
 }
 

@@ -27,8 +27,8 @@ struct Arguments {
 };
 
 std::string note_of(const train::StepMetrics& m) {
-  std::string note = fmt::format("loss {:.3f}", m.main);
-  if (!m.mtp.empty()) note += fmt::format(" mtp {:.3f}", m.mtp[0]);
+  std::string note = fmt::format("lm loss {:.3f}", m.lm_loss);
+  if (!m.mtp_loss.empty()) note += fmt::format(" mtp loss {:.3f}", m.mtp_loss[0]);
   double violation = 0;
   for (const double v : m.max_violation) violation += v / static_cast<double>(m.max_violation.size());
   return note + fmt::format(" |g| {:.2f} MaxVio {:.2f} {:.0f}% of peak", m.grad_norm, violation, 100 * m.share_of_peak);
@@ -71,8 +71,9 @@ void run(const Arguments& a) {
   Progress progress("training", in.recipe.train.tokens, "tokens");
   in.on_step = [&](const train::StepMetrics& m) {
     progress.update(m.tokens, note_of(m));
-    if (m.validated)
-      progress.message(fmt::format("step {}: held-out {:.4f} bits per byte", m.step, m.heldout_bits_per_byte));
+    for (const train::Validation& v : m.validations)
+      progress.message(fmt::format("step {}: validation ({}) {:.4f} nats per token, {:.4f} bits per byte", m.step,
+                                   v.name, v.lm_loss, v.bits_per_byte));
   };
   in.on_message = [&](const std::string& line) { progress.message(line); };
   const train::TrainerOutcome o = train::train(runtime.context(), in);

@@ -14,6 +14,7 @@
 #include "train/checkpoint.h"
 #include "train/metrics.h"
 #include "train/report.h"
+#include "train/run_figures.h"
 
 namespace hadal::cli {
 
@@ -38,55 +39,53 @@ void run(const Arguments& a) {
   if (log.empty()) fail("{}: metrics.jsonl has no step", a.run);
   train::write_report(a.run, c);
   const train::StepMetrics& last = log.back();
-  double seconds = 0, peak_share = 0;
-  for (const train::StepMetrics& m : log) {
-    seconds += m.seconds;
-    peak_share += m.share_of_peak * m.seconds;
-  }
-  const double before = train::read_before(a.run), speed = static_cast<double>(last.tokens) / seconds;
-  double violation = 0;
-  for (const double v : last.max_violation) violation += v / static_cast<double>(last.max_violation.size());
+  const train::Pace pace = train::pace(log);
+  const auto before = train::read_before(a.run);
+  const auto validated = train::last_validation(log);
+  const train::Validation after = validated ? validated->figures : train::Validation{};
+  const double violation = train::mean_of(last.max_violation);
   const model::Accounting count = model::account(c, 1);
   const double compressed =
       a.text_bytes > 0 ? 8.0 * static_cast<double>(a.compressed_bytes) / static_cast<double>(a.text_bytes) : 0;
   fmt::print("\n");
-  if (last.validated) {
-    row("held-out bits per byte, before training", fmt::format("{:.4f}", before));
-    row("held-out bits per byte, after", fmt::format("{:.4f}", last.heldout_bits_per_byte));
+  if (before) row("bits per byte before training", fmt::format("{:.4f}", before->bits_per_byte), before->name);
+  if (validated) {
+    row(fmt::format("bits per byte at step {}", validated->step), fmt::format("{:.4f}", after.bits_per_byte),
+        after.name);
+    row("nats per token there", fmt::format("{:.4f}", after.lm_loss), after.name);
   } else {
-    row("held-out bits per byte", "-", "no held-out text, or the run has not ended");
+    row("bits per byte", "-", "no held-out text, or no validation yet");
   }
-  if (last.validated && compressed > 0)
+  if (validated && compressed > 0)
     row("xz -9 on the same text", fmt::format("{:.4f}", compressed),
-        last.heldout_bits_per_byte < compressed ? "the model needs less" : "the model needs more");
-  if (last.validated)
-    row("MaxVio over the held-out text (mean of layers)", fmt::format("{:.3f}", last.heldout_max_violation));
+        after.bits_per_byte < compressed ? "the model needs less" : "the model needs more");
+  if (validated) row("MaxVio, mean of the layers", fmt::format("{:.3f}", after.max_violation), after.name);
   row("MaxVio of the last batch", fmt::format("{:.3f}", violation));
-  for (std::size_t k = 0; k < last.mtp_acceptance.size(); ++k)
-    row(fmt::format("MTP module {}: guesses accepted", k + 1), fmt::format("{:.1f} %", 100 * last.mtp_acceptance[k]),
+  for (std::size_t k = 0; k < after.mtp_acceptance.size(); ++k)
+    row(fmt::format("MTP module {}: guesses accepted", k + 1), fmt::format("{:.1f} %", 100 * after.mtp_acceptance[k]),
         "teacher-forced, held-out");
   row("cache of a token, bytes at 16 bits", std::to_string(2 * count.kv_elements),
       fmt::format("its heads as MHA: {}", 2 * count.kv_as_mha));
-  row("tokens trained on", short_number(static_cast<double>(last.tokens)), duration(seconds));
-  row("tokens/s", short_number(speed));
-  row("share of the GEMM peak", fmt::format("{:.0f} %", 100 * peak_share / seconds));
+  row("tokens trained on", short_number(static_cast<double>(last.tokens)), duration(pace.seconds));
+  row("tokens/s", short_number(pace.tokens_per_second));
+  row("share of the GEMM peak", fmt::format("{:.0f} %", 100 * pace.share_of_peak));
   row("peak memory", fmt::format("{:.2f} GiB", last.memory_gib));
   if (a.json_out.empty()) return;
   const json j = {{"source", a.source},
-                  {"bits_per_byte_before", before},
-                  {"bits_per_byte_after", last.heldout_bits_per_byte},
+                  {"bits_per_byte_before", before ? json(before->bits_per_byte) : json()},
+                  {"bits_per_byte_after", validated ? json(after.bits_per_byte) : json()},
                   {"xz_bits_per_byte", compressed},
-                  {"max_violation_heldout", last.heldout_max_violation},
+                  {"max_violation_heldout", after.max_violation},
                   {"max_violation_batch", violation},
-                  {"mtp_acceptance", last.mtp_acceptance},
+                  {"mtp_acceptance", after.mtp_acceptance},
                   {"kv_bytes_per_token", 2 * count.kv_elements},
                   {"parameters", count.parameters},
                   {"mtp_parameters", count.mtp_parameters},
                   {"tokens", last.tokens},
                   {"steps", last.step},
-                  {"seconds", seconds},
-                  {"tokens_per_second", speed},
-                  {"share_of_peak", peak_share / seconds},
+                  {"seconds", pace.seconds},
+                  {"tokens_per_second", pace.tokens_per_second},
+                  {"share_of_peak", pace.share_of_peak},
                   {"memory_gib", last.memory_gib},
                   {"report", (fs::path(a.run) / "report.html").string()}};
   write_file_atomically(a.json_out, j.dump(1) + "\n");

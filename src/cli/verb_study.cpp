@@ -100,7 +100,7 @@ std::vector<eval::RunResult> run_all(Opened& opened) {
     if (begins || m == nullptr) progress.skip_to(tokens);
     begins = m == nullptr;
     std::string note = fmt::format("run {} of {}, {}", run + 1, study.plans.size(), study.plans[run].name);
-    if (m != nullptr) note += fmt::format(", loss {:.3f}", m->main);
+    if (m != nullptr) note += fmt::format(", lm loss {:.3f}", m->lm_loss);
     progress.update(tokens, note);
   };
   study.on_message = [&](const std::string& line) { progress.message(line); };

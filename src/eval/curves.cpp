@@ -8,7 +8,7 @@ namespace hadal::eval {
 report::LinePlot loss_curves(const std::vector<const RunResult*>& runs) {
   report::LinePlot plot{"Training loss", "tokens", "nats a token", {}};
   for (const RunResult* r : runs)
-    plot.series.push_back(training_curve(*r, [](const train::StepMetrics& m) { return m.main; }));
+    plot.series.push_back(training_curve(*r, [](const train::StepMetrics& m) { return m.lm_loss; }));
   plot.note = "Next token, each step's batch; the bold line is a running mean.";
   return plot;
 }

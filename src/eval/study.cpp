@@ -123,7 +123,7 @@ std::optional<RunResult> Run::result(double& gemm_peak, const std::function<void
   note_biases(checkpoint, r);
   r.steps_log = train::read_metrics(dir_ / "metrics.jsonl");
   if (r.steps_log.empty()) fail("{}: metrics.jsonl has no step", dir_.string());
-  r.first_loss = r.steps_log.front().main;
+  r.first_loss = r.steps_log.front().lm_loss;
   return r;
 }
 

@@ -33,13 +33,13 @@ void run_batch(const BatchRun& run, const std::vector<SourceRow>& rows, StepMetr
     }
     if (after_backward) after_backward(first, result);
     if (!whole) tree.take(cx);
-    m.main += result.main;
-    m.balance += result.balance;
-    if (s.device_alpha > 0) m.device_balance += result.device_balance;
-    if (s.communication_alpha > 0) m.communication_balance += result.communication_balance;
-    m.loss += result.total(s);
-    m.mtp.resize(result.mtp.size());
-    for (std::size_t k = 0; k < result.mtp.size(); ++k) m.mtp[k] += result.mtp[k];
+    m.lm_loss += result.main;
+    m.balance_loss += result.balance;
+    if (s.device_alpha > 0) m.device_balance_loss += result.device_balance;
+    if (s.communication_alpha > 0) m.communication_balance_loss += result.communication_balance;
+    m.objective += result.total(s);
+    m.mtp_loss.resize(result.mtp.size());
+    for (std::size_t k = 0; k < result.mtp.size(); ++k) m.mtp_loss[k] += result.mtp[k];
     m.loads_LE.resize(result.loads_LE.size());
     for (std::size_t l = 0; l < result.loads_LE.size(); ++l) {
       m.loads_LE[l].resize(result.loads_LE[l].size());

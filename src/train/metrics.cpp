@@ -2,120 +2,249 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <limits>
+#include <variant>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "train/spike_guard.h"
 
 namespace hadal::train {
 
-std::string to_json(const StepMetrics& m) {
-  json j = {{"step", m.step},
-            {"tokens", m.tokens},
-            {"total_tokens", m.total_tokens},
-            {"rows", m.rows},
-            {"loss", m.loss},
-            {"main", m.main},
-            {"mtp", m.mtp},
-            {"balance", m.balance},
-            {"grad_norm", m.grad_norm},
-            {"lr", m.lr},
-            {"gamma", m.gamma},
-            {"lambda", m.lambda},
-            {"seconds", m.seconds},
-            {"tokens_per_second", m.tokens_per_second},
-            {"share_of_peak", m.share_of_peak},
-            {"max_violation", m.max_violation},
-            {"loads", m.loads_LE},
-            {"memory_gib", m.memory_gib}};
-  if (m.device_balance != 0) j["device_balance"] = m.device_balance;
-  if (m.communication_balance != 0) j["communication_balance"] = m.communication_balance;
-  if (m.skipped) j["skipped"] = true;
-  if (m.validated) {
-    j["heldout_bits_per_byte"] = m.heldout_bits_per_byte;
-    j["heldout_loss"] = m.heldout_loss;
-    j["heldout_max_violation"] = m.heldout_max_violation;
-    j["mtp_acceptance"] = m.mtp_acceptance;
-  }
-  return j.dump();
-}
-
 namespace {
 
+using Doubles = std::vector<double>;
+using Loads = std::vector<std::vector<std::int64_t>>;
+
+enum class Written : std::uint8_t { always, if_set };
+
+// A key and the member that it stands for. older: the key's name in files from before November 2026.
+template <class T>
+struct Key {
+  std::string_view name;
+  std::variant<std::int64_t T::*, double T::*, bool T::*, Doubles T::*, Loads T::*> place;
+  Written written = Written::always;
+  std::string_view older = {};
+};
+
+using M = StepMetrics;
+using V = Validation;
+constexpr std::array kStepKeys = {
+    Key<M>{"step", &M::step},
+    Key<M>{"tokens", &M::tokens},
+    Key<M>{"total_tokens", &M::total_tokens},
+    Key<M>{"batch_size", &M::rows, Written::always, "rows"},
+    Key<M>{"lm_loss", &M::lm_loss, Written::always, "main"},
+    Key<M>{"mtp_loss", &M::mtp_loss, Written::always, "mtp"},
+    Key<M>{"balance_loss", &M::balance_loss, Written::always, "balance"},
+    Key<M>{"objective", &M::objective, Written::always, "loss"},
+    Key<M>{"grad_norm", &M::grad_norm},
+    Key<M>{"lr", &M::lr},
+    Key<M>{"gamma", &M::gamma},
+    Key<M>{"lambda", &M::lambda},
+    Key<M>{"seconds", &M::seconds},
+    Key<M>{"tokens_per_second", &M::tokens_per_second},
+    Key<M>{"share_of_peak", &M::share_of_peak},
+    Key<M>{"max_violation", &M::max_violation},
+    Key<M>{"tokens_per_expert", &M::loads_LE, Written::always, "loads"},
+    Key<M>{"memory_gib", &M::memory_gib},
+    Key<M>{"device_balance_loss", &M::device_balance_loss, Written::if_set, "device_balance"},
+    Key<M>{"communication_balance_loss", &M::communication_balance_loss, Written::if_set, "communication_balance"},
+};
+constexpr std::array kValidationKeys = {
+    Key<V>{"rows", &V::rows},
+    Key<V>{"whole", &V::whole},
+    Key<V>{"lm_loss", &V::lm_loss},
+    Key<V>{"bits_per_byte", &V::bits_per_byte},
+    Key<V>{"max_violation", &V::max_violation},
+    Key<V>{"mtp_acceptance", &V::mtp_acceptance},
+};
+
+template <class T, class Keys>
+void write(json& j, const T& values, const Keys& keys) {
+  for (const Key<T>& key : keys) {
+    std::visit(
+        [&](auto place) {
+          const auto& value = values.*place;
+          if (key.written == Written::always || value != std::decay_t<decltype(value)>{}) j[key.name] = value;
+        },
+        key.place);
+  }
+}
+
+json to_object(const std::vector<Validation>& validations) {
+  json j = json::object();
+  for (const Validation& v : validations) write(j[v.name], v, kValidationKeys);
+  return j;
+}
+
 // JSON has no NaN: it is written as null.
-double number(const json& j) { return j.is_null() ? std::numeric_limits<double>::quiet_NaN() : j.get<double>(); }
-double number(const json& j, const char* key) { return j.contains(key) ? number(j[key]) : 0; }
+void take(const json& j, const std::string& key, double& value) {
+  if (!j.is_null() && !j.is_number()) fail("key '{}' must be a number", key);
+  value = j.is_null() ? std::numeric_limits<double>::quiet_NaN() : j.get<double>();
+}
+
+void take(const json& j, const std::string& key, std::int64_t& value) {
+  constexpr std::uint64_t kMax = std::uint64_t{1} << 53;
+  if (!j.is_number_unsigned() || j.get<std::uint64_t>() > kMax) fail("key '{}' must be a whole number, 0 or more", key);
+  value = j.get<std::int64_t>();
+}
+
+void take(const json& j, const std::string& key, bool& value) {
+  if (!j.is_boolean()) fail("key '{}' must be true or false", key);
+  value = j.get<bool>();
+}
+
+template <class Item>
+void take(const json& j, const std::string& key, std::vector<Item>& values) {
+  if (!j.is_array()) fail("key '{}' must be a list", key);
+  values.resize(j.size());
+  for (std::size_t i = 0; i < values.size(); ++i) take(j[i], fmt::format("{}[{}]", key, i), values[i]);
+}
+
+template <class T, class Keys>
+void read(const json& j, const std::string& above, T& values, const Keys& keys) {
+  for (const Key<T>& key : keys) {
+    auto found = j.find(key.name);
+    if (found == j.end() && !key.older.empty()) found = j.find(key.older);
+    if (found == j.end() && key.written == Written::if_set) continue;
+    if (found == j.end()) fail("key '{}{}' is missing", above, key.name);
+    std::visit([&](auto place) { take(*found, above + std::string(key.name), values.*place); }, key.place);
+  }
+}
+
+// Names are shown on terminals and pages.
+void check_name(const std::string& name) {
+  const bool control = std::any_of(name.begin(), name.end(), [](char c) {
+    const auto u = static_cast<unsigned char>(c);
+    return u < 0x20 || u == 0x7f;
+  });
+  if (name.empty() || name.size() > 200 || control || name.find("\xc2\x9b") != std::string::npos)
+    fail("key 'validation': a name must have 1 to 200 bytes, none of them a control character");
+}
+
+std::vector<Validation> validations_of(const json& j) {
+  if (!j.is_object()) fail("key 'validation' must hold an object per text");
+  std::vector<Validation> all;
+  for (const auto& [name, values] : j.items()) {
+    check_name(name);
+    if (!values.is_object()) fail("key 'validation' must hold an object per text");
+    all.push_back({name});
+    read(values, "validation.", all.back(), kValidationKeys);
+  }
+  return all;
+}
+
+// Files from before November 2026 do not say which rows were read.
+Validation older_validation(const json& j) {
+  Validation v{"held-out text"};
+  take(j["heldout_bits_per_byte"], "heldout_bits_per_byte", v.bits_per_byte);
+  if (j.contains("heldout_loss")) take(j["heldout_loss"], "heldout_loss", v.lm_loss);
+  if (j.contains("heldout_max_violation")) take(j["heldout_max_violation"], "heldout_max_violation", v.max_violation);
+  if (j.contains("mtp_acceptance")) take(j["mtp_acceptance"], "mtp_acceptance", v.mtp_acceptance);
+  return v;
+}
+
+std::string cause_of(const json& j, const StepMetrics& m) {
+  if (!j.contains("skipped")) return "";
+  const json& value = j["skipped"];
+  if (value.is_boolean())  // before November 2026
+    return !value.get<bool>() ? "" : std::isfinite(m.objective) && std::isfinite(m.grad_norm) ? kSpike : kNotFinite;
+  for (const char* cause : {kNotFinite, kLossSpike, kGradientSpike, kSpike}) {
+    if (value == cause) return cause;
+  }
+  fail("key 'skipped' must be \"{}\", \"{}\" or \"{}\"", kNotFinite, kLossSpike, kGradientSpike);
+}
 
 StepMetrics from_json(const json& j) {
+  if (!j.is_object()) fail("must be an object");
   StepMetrics m;
-  m.step = j.at("step").get<std::int64_t>();
-  m.tokens = j.at("tokens").get<std::int64_t>();
-  m.total_tokens = j.at("total_tokens").get<std::int64_t>();
-  m.rows = j.value("rows", std::int64_t{0});
-  m.loss = number(j, "loss");
-  m.main = number(j, "main");
-  m.balance = number(j, "balance");
-  m.device_balance = number(j, "device_balance");
-  m.communication_balance = number(j, "communication_balance");
-  m.grad_norm = number(j, "grad_norm");
-  m.lr = number(j, "lr");
-  m.gamma = number(j, "gamma");
-  m.lambda = number(j, "lambda");
-  m.seconds = number(j, "seconds");
-  m.tokens_per_second = number(j, "tokens_per_second");
-  m.share_of_peak = number(j, "share_of_peak");
-  m.memory_gib = number(j, "memory_gib");
-  m.loads_LE = j.at("loads").get<std::vector<std::vector<std::int64_t>>>();
-  for (const json& v : j.at("mtp")) m.mtp.push_back(number(v));
-  for (const json& v : j.at("max_violation")) m.max_violation.push_back(number(v));
-  m.skipped = j.value("skipped", false);
-  m.validated = j.contains("heldout_bits_per_byte");
-  if (m.validated) {
-    m.heldout_bits_per_byte = number(j, "heldout_bits_per_byte");
-    m.heldout_loss = number(j, "heldout_loss");
-    m.heldout_max_violation = number(j, "heldout_max_violation");
-    for (const json& v : j.at("mtp_acceptance")) m.mtp_acceptance.push_back(number(v));
-  }
+  read(j, "", m, kStepKeys);
+  m.skipped = cause_of(j, m);
+  if (j.contains("validation")) m.validations = validations_of(j["validation"]);
+  if (j.contains("heldout_bits_per_byte")) m.validations.push_back(older_validation(j));
   return m;
 }
 
-// Calls f(line's text, its values) for each whole line; the last is left out while it has no end.
+void check_order(const StepMetrics& last, const StepMetrics& m) {
+  if (m.step <= last.step) fail("step {} comes after step {}", m.step, last.step);
+  if (m.tokens < last.tokens) fail("{} tokens come after {} tokens", m.tokens, last.tokens);
+}
+
+// Of which shape lists are: what reads a run relies on every step's being the same.
+void check_shape(const StepMetrics& last, const StepMetrics& m) {
+  const auto same = [](const char* key, std::size_t before, std::size_t now) {
+    if (before != now) fail("key '{}' has {} entries, in the lines before it has {}", key, now, before);
+  };
+  same("mtp_loss", last.mtp_loss.size(), m.mtp_loss.size());
+  same("max_violation", last.max_violation.size(), m.max_violation.size());
+  same("tokens_per_expert", last.loads_LE.size(), m.loads_LE.size());
+  for (std::size_t l = 0; l < m.loads_LE.size(); ++l)
+    same("tokens_per_expert", last.loads_LE[l].size(), m.loads_LE[l].size());
+}
+
+// Calls f with each whole line.
 template <class F>
-void each_line(std::string_view text, const std::string& what, std::size_t first_line, F&& f) {
-  std::size_t begin = 0;
-  for (std::size_t number = first_line; begin < text.size(); ++number) {
-    const std::size_t end = text.find('\n', begin);
-    if (end == std::string_view::npos) break;
-    const std::string_view line = text.substr(begin, end - begin);
-    StepMetrics m;
-    try {
-      m = from_json(json::parse(line));
-    } catch (const json::exception& e) {
-      fail("{}:{}: not a line of metrics: {}", what, number, reason_of(e));
-    }
-    f(line, std::move(m));
-    begin = end + 1;
-  }
+void each_line(std::string_view text, F&& f) {
+  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string_view::npos; begin = end + 1)
+    f(text.substr(begin, end - begin));
 }
 
 }  // namespace
 
-std::vector<StepMetrics> parse_metrics(std::string_view text, const std::string& what, std::size_t first_line) {
+std::string to_json(const StepMetrics& m) {
+  json j;
+  write(j, m, kStepKeys);
+  if (!m.skipped.empty()) j["skipped"] = m.skipped;
+  if (!m.validations.empty()) j["validation"] = to_object(m.validations);
+  return j.dump();
+}
+
+std::vector<std::string> metric_keys() {
+  std::vector<std::string> names;
+  for (const auto& key : kStepKeys) names.emplace_back(key.name);
+  names.emplace_back("skipped");
+  for (const auto& key : kValidationKeys) names.push_back("validation.NAME." + std::string(key.name));
+  return names;
+}
+
+StepMetrics MetricsReader::line(std::string_view text) {
+  const std::string where = fmt::format("{}:{}", what_, ++line_);
+  const json j = parse_json(text, where);
+  StepMetrics m;
+  try {
+    m = from_json(j);
+    if (last_) {
+      check_order(*last_, m);
+      check_shape(*last_, m);
+    }
+  } catch (const Error& e) {
+    fail("{}: not a line of metrics: {}", where, e.what());
+  }
+  last_ = m;
+  return m;
+}
+
+std::vector<StepMetrics> MetricsReader::lines(std::string_view text) {
   std::vector<StepMetrics> all;
-  each_line(text, what, first_line, [&](std::string_view, StepMetrics m) { all.push_back(std::move(m)); });
+  each_line(text, [&](std::string_view one) { all.push_back(line(one)); });
   return all;
 }
 
 std::vector<StepMetrics> read_metrics(const std::filesystem::path& path) {
-  return parse_metrics(read_file(path), path.string(), 1);
+  return MetricsReader(path.string()).lines(read_file(path));
 }
 
 MetricsLog::MetricsLog(const std::filesystem::path& path, std::int64_t step) {
   std::string kept;
   if (fs::exists(path)) {
-    each_line(read_file(path), path.string(), 1, [&](std::string_view line, const StepMetrics& m) {
-      if (m.step <= step) kept.append(line) += '\n';
+    MetricsReader reader(path.string());
+    each_line(read_file(path), [&](std::string_view one) {
+      if (reader.line(one).step <= step) kept.append(one) += '\n';
     });
   }
   write_file_atomically(path, kept);
@@ -128,9 +257,23 @@ double peak_memory_gib() {
   return static_cast<double>(usage.ru_maxrss) / (1 << 20);
 }
 
-double read_before(const std::filesystem::path& run_dir) {
+void write_before(const std::filesystem::path& run_dir, const Validation& validation) {
+  write_file_atomically(run_dir / "before.json", json{{"validation", to_object({validation})}}.dump() + "\n");
+}
+
+std::optional<Validation> read_before(const std::filesystem::path& run_dir) {
   const fs::path path = run_dir / "before.json";
-  return fs::exists(path) ? number(read_json(path), "heldout_bits_per_byte") : 0;
+  if (!fs::exists(path)) return std::nullopt;
+  const json j = read_json(path);
+  try {
+    if (j.is_object() && j.contains("heldout_bits_per_byte")) return older_validation(j);
+    if (!j.is_object() || !j.contains("validation")) fail("key 'validation' is missing");
+    const std::vector<Validation> all = validations_of(j["validation"]);
+    if (all.size() != 1) fail("key 'validation' must hold one text");
+    return all.front();
+  } catch (const Error& e) {
+    fail("{}: {}", path.string(), e.what());
+  }
 }
 
 }  // namespace hadal::train

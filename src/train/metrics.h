@@ -1,9 +1,10 @@
-// What a run writes down: a line of JSON a step.
+// What a run writes down: a line of JSON per step in metrics.jsonl. docs/training.md has a table of all its keys.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,27 +13,52 @@
 
 namespace hadal::train {
 
-struct StepMetrics {
-  std::int64_t step = 0, tokens = 0, total_tokens = 0, rows = 0;
-  double loss = 0, main = 0, balance = 0, grad_norm = 0, lr = 0, gamma = 0, lambda = 0;
-  double device_balance = 0, communication_balance = 0;  // V2's losses; written if the recipe weighs them
-  std::vector<double> mtp;
-  double seconds = 0, tokens_per_second = 0, share_of_peak = 0;
-  std::vector<double> max_violation;                // a layer each, of this step's batch
-  std::vector<std::vector<std::int64_t>> loads_LE;  // MoE layers, then MTP modules
-  double memory_gib = 0;                            // peak resident so far
-  bool skipped = false;                             // by the spike guard: parameters untouched
-  // Set when this step was followed by a validation.
-  bool validated = false;
-  double heldout_bits_per_byte = 0, heldout_loss = 0, heldout_max_violation = 0;
+// What a text that is not trained on costs the model.
+struct Validation {
+  std::string name;       // says which text and how many rows of it were read: figures of one name are one series
+  std::int64_t rows = 0;  // that were read
+  bool whole = false;     // all rows there are
+  double lm_loss = 0, bits_per_byte = 0, max_violation = 0;
   std::vector<double> mtp_acceptance;
 };
 
+struct StepMetrics {
+  std::int64_t step = 0, tokens = 0, total_tokens = 0, rows = 0;
+  // Nats per token: the main next-token cross-entropy; that of each MTP module; what is minimised, the sum of all
+  // losses with their weights.
+  double lm_loss = 0, objective = 0;
+  std::vector<double> mtp_loss;
+  double balance_loss = 0;                                         // before its weight alpha
+  double device_balance_loss = 0, communication_balance_loss = 0;  // V2's; written if the recipe weighs them
+  double grad_norm = 0, lr = 0, gamma = 0, lambda = 0;
+  double seconds = 0, tokens_per_second = 0, share_of_peak = 0;
+  std::vector<double> max_violation;                // per gate, of this step's batch
+  std::vector<std::vector<std::int64_t>> loads_LE;  // MoE layers, then MTP modules
+  double memory_gib = 0;                            // peak resident so far
+  std::string skipped;                  // why the spike guard left the parameters as they were; empty: it did not
+  std::vector<Validation> validations;  // that followed this step
+};
+
 std::string to_json(const StepMetrics& m);
-// The whole lines of `text`; a last one without its end is still being written and left out. Throws Error naming
-// `what` and the line, counted from first_line.
-std::vector<StepMetrics> parse_metrics(std::string_view text, const std::string& what, std::size_t first_line);
-// The same of a file. Throws Error naming the file and line.
+// Every key that a line can have, those inside of "validation" as "validation.KEY".
+std::vector<std::string> metric_keys();
+
+// Reads metrics.jsonl piece by piece. A line that is not JSON, that lacks a key, has a value of another type, comes out
+// of order, or has other layers and experts than the lines before it is an Error that names `what` and the line.
+class MetricsReader {
+ public:
+  explicit MetricsReader(std::string what) : what_(std::move(what)) {}
+  StepMetrics line(std::string_view text);
+  // The whole lines of `text`; a last one without its end is still being written and left out.
+  std::vector<StepMetrics> lines(std::string_view text);
+
+ private:
+  std::string what_;
+  std::int64_t line_ = 0;
+  std::optional<StepMetrics> last_;
+};
+
+// All steps of a file. Throws Error as MetricsReader.
 std::vector<StepMetrics> read_metrics(const std::filesystem::path& path);
 
 // metrics.jsonl, appended line by line. Opening cuts it back to lines of steps <= `step`, so that a resumed run leaves
@@ -49,7 +75,8 @@ class MetricsLog {
 };
 
 double peak_memory_gib();
-// Held-out bits per byte before the first step, as the trainer noted it; 0 if the run has no held-out text.
-double read_before(const std::filesystem::path& run_dir);
+// The validation before the first step, in before.json; nothing if the run has no held-out text.
+void write_before(const std::filesystem::path& run_dir, const Validation& validation);
+std::optional<Validation> read_before(const std::filesystem::path& run_dir);
 
 }  // namespace hadal::train

@@ -9,7 +9,7 @@
 #include "base/report/html.h"
 #include "model/accounting.h"
 #include "train/checkpoint.h"
-#include "train/metrics.h"
+#include "train/run_figures.h"
 #include "train/tensorboard.h"
 
 namespace hadal::train {
@@ -19,7 +19,8 @@ namespace {
 using report::Heatmap;
 using report::LinePlot;
 using report::Series;
-using Log = std::vector<StepMetrics>;
+using Log = StepLog;
+using Validations = std::vector<std::vector<Validated>>;
 
 constexpr std::size_t kMostCurves = 8;  // gates that are drawn as curves of their own
 constexpr std::size_t kMostMaps = 12;   // gates whose loads are drawn; more are sampled evenly
@@ -35,49 +36,37 @@ Series series(const std::string& name, const Log& log, const F& value, bool smoo
   return s;
 }
 
-Log validations(const Log& log) {
-  Log v;
-  for (const StepMetrics& m : log) {
-    if (m.validated) v.push_back(m);
-  }
-  return v;
-}
-
-bool finished(const Log& log) { return !log.empty() && log.back().tokens >= log.back().total_tokens; }
-
-// The last validation of a finished run reads the whole text, those on the way its first rows: two series.
 template <class F>
-std::vector<Series> heldout_series(const Log& log, const F& value) {
-  Log on_the_way = validations(log);
+std::vector<Series> validation_series(const Validations& groups, const F& value) {
   std::vector<Series> all;
-  if (finished(log) && !on_the_way.empty() && on_the_way.back().step == log.back().step) {
-    all.push_back(series("whole text", {on_the_way.back()}, value));
-    on_the_way.pop_back();
-  }
-  if (!on_the_way.empty()) {
-    all.insert(all.begin(), series("its first rows, on the way", on_the_way, value));
-    all.front().dots = true;
+  for (const auto& group : groups) {
+    Series s{group[0].figures.name, {}, {}};
+    for (const Validated& v : group) {
+      s.xs.push_back(static_cast<double>(v.tokens));
+      s.ys.push_back(value(v.figures));
+    }
+    s.dots = true;
+    all.push_back(std::move(s));
   }
   return all;
 }
 
-void loss_plots(report::HtmlReport& r, const Log& log) {
+void loss_plots(report::HtmlReport& r, const Log& log, const Validations& v) {
   LinePlot loss{"Training loss",
                 "tokens",
                 "nats a token",
                 {series(
-                    "next token", log, [](const StepMetrics& m) { return m.main; }, true)}};
-  for (std::size_t k = 0; k < log.back().mtp.size(); ++k) {
+                    "next token", log, [](const StepMetrics& m) { return m.lm_loss; }, true)}};
+  for (std::size_t k = 0; k < log.back().mtp_loss.size(); ++k) {
     loss.series.push_back(series(
-        fmt::format("MTP module {}", k + 1), log, [k](const StepMetrics& m) { return k < m.mtp.size() ? m.mtp[k] : 0; },
-        true));
+        fmt::format("MTP module {}", k + 1), log,
+        [k](const StepMetrics& m) { return k < m.mtp_loss.size() ? m.mtp_loss[k] : 0; }, true));
   }
   loss.note = "Cross-entropy of each step's batch; the bold line is a running mean over a fiftieth of the run.";
   r.plot(loss);
-  const Log v = validations(log);
   if (!v.empty())
-    r.plot({"Held-out text", "tokens", "bits per byte",
-            heldout_series(log, [](const StepMetrics& m) { return m.heldout_bits_per_byte; })});
+    r.plot({"Validation", "tokens", "bits per byte",
+            validation_series(v, [](const Validation& f) { return f.bits_per_byte; })});
   r.plot({"Gradient norm, before clipping",
           "tokens",
           "norm",
@@ -102,13 +91,14 @@ void loss_plots(report::HtmlReport& r, const Log& log) {
   peak.from_zero = true;
   peak.note = "Model FLOPs a second over the best matmul rate, measured as the run started.";
   r.plot(peak);
-  if (v.empty() || v.back().mtp_acceptance.empty()) return;
-  LinePlot p{"MTP acceptance on the held-out text", "tokens", "% of guesses", {}};
-  for (std::size_t k = 0; k < v.back().mtp_acceptance.size(); ++k) {
-    p.series.push_back(series(fmt::format("module {}", k + 1), v, [k](const StepMetrics& m) {
-      return k < m.mtp_acceptance.size() ? 100 * m.mtp_acceptance[k] : 0;
-    }));
-    p.series.back().dots = true;
+  if (v.empty() || v.back().back().figures.mtp_acceptance.empty()) return;
+  LinePlot p{"MTP acceptance, validation", "tokens", "% of guesses", {}};
+  for (std::size_t k = 0; k < v.back().back().figures.mtp_acceptance.size(); ++k) {
+    for (Series& s : validation_series(
+             v, [k](const Validation& f) { return k < f.mtp_acceptance.size() ? 100 * f.mtp_acceptance[k] : 0; })) {
+      s.name = fmt::format("module {}, {}", k + 1, s.name);
+      p.series.push_back(std::move(s));
+    }
   }
   p.note = "Teacher-forced: how often the module's greedy guess is what the model itself chooses there.";
   r.plot(p);
@@ -148,7 +138,8 @@ Heatmap load_map(const Log& log, std::size_t gate, const std::string& title) {
   return map;
 }
 
-void violation_plots(report::HtmlReport& r, const Log& log, const std::vector<std::string>& names) {
+void violation_plots(report::HtmlReport& r, const Log& log, const Validations& v,
+                     const std::vector<std::string>& names) {
   const std::size_t gates = log.back().max_violation.size();
   const auto of_gate = [](std::size_t g) {
     return [g](const StepMetrics& m) { return g < m.max_violation.size() ? m.max_violation[g] : 0; };
@@ -168,21 +159,21 @@ void violation_plots(report::HtmlReport& r, const Log& log, const std::vector<st
     map.scale = Heatmap::Scale::level;
     r.heatmap(map);
   }
-  if (validations(log).empty()) return;
-  LinePlot p{"MaxVio over the held-out text, mean of the layers", "tokens", "MaxVio",
-             heldout_series(log, [](const StepMetrics& m) { return m.heldout_max_violation; })};
+  if (v.empty()) return;
+  LinePlot p{"MaxVio of the validation, mean of the layers", "tokens", "MaxVio",
+             validation_series(v, [](const Validation& f) { return f.max_violation; })};
   p.from_zero = true;
   r.plot(p);
 }
 
-void balance_plots(report::HtmlReport& r, const Log& log, const model::Config& c) {
+void balance_plots(report::HtmlReport& r, const Log& log, const Validations& v, const model::Config& c) {
   if (log.back().max_violation.empty()) return;
   const std::vector<std::string> names = gate_names(c);
   r.heading("Balance of the experts");
   r.paragraph(
       "MaxVio = (greatest load - mean load) / mean load: 0 is perfect balance, 1 means that one expert gets twice "
       "its share.");
-  violation_plots(r, log, names);
+  violation_plots(r, log, v, names);
   const std::size_t gates = log.back().loads_LE.size(), shown = std::min(gates, kMostMaps);
   r.heading(shown < gates ? fmt::format("Load of each expert over time ({} of {} layers)", shown, gates)
                           : "Load of each expert over time");
@@ -192,7 +183,7 @@ void balance_plots(report::HtmlReport& r, const Log& log, const model::Config& c
   }
 }
 
-void run_facts(report::HtmlReport& r, const Log& log, const model::Config& c, const fs::path& run_dir) {
+void run_facts(report::HtmlReport& r, const Log& log, const model::Config& c) {
   const model::Accounting a = model::account(c, 1);
   std::vector<std::pair<std::string, std::string>> facts = {
       {"parameters", short_number(static_cast<double>(a.parameters))},
@@ -200,24 +191,20 @@ void run_facts(report::HtmlReport& r, const Log& log, const model::Config& c, co
   if (a.mtp_parameters > 0) facts.push_back({"in MTP modules", short_number(static_cast<double>(a.mtp_parameters))});
   if (!log.empty()) {
     const StepMetrics& last = log.back();
-    double seconds = 0, tokens = 0;
-    for (const StepMetrics& m : log) seconds += m.seconds, tokens += m.tokens_per_second * m.seconds;
+    const Pace p = pace(log);
     facts.push_back({fmt::format("tokens of {}", short_number(static_cast<double>(last.total_tokens))),
                      short_number(static_cast<double>(last.tokens))});
     facts.push_back({"steps", std::to_string(last.step)});
-    facts.push_back({"time", duration(seconds)});
-    facts.push_back({"tokens/s", short_number(tokens / std::max(1e-9, seconds))});
+    facts.push_back({"time", duration(p.seconds)});
+    facts.push_back({"tokens/s", short_number(p.tokens_per_second)});
     facts.push_back({"peak memory", fmt::format("{:.2f} GiB", last.memory_gib)});
-    const Log v = validations(log);
-    if (!v.empty()) {
-      const double before = read_before(run_dir);
+    if (const auto v = last_validation(log)) {
       facts.push_back(
-          {before > 0 ? fmt::format("held-out bits per byte, from {:.3f}", before) : "held-out bits per byte",
-           fmt::format("{:.4f}", v.back().heldout_bits_per_byte)});
-      facts.push_back({"held-out MaxVio", fmt::format("{:.3f}", v.back().heldout_max_violation)});
+          {fmt::format("bits per byte, {}", v->figures.name), fmt::format("{:.4f}", v->figures.bits_per_byte)});
+      facts.push_back({fmt::format("MaxVio, {}", v->figures.name), fmt::format("{:.3f}", v->figures.max_violation)});
     }
-    const auto skipped = std::count_if(log.begin(), log.end(), [](const StepMetrics& m) { return m.skipped; });
-    if (skipped > 0) facts.push_back({"steps skipped: not finite", std::to_string(skipped)});
+    for (const auto& [cause, steps] : skipped_steps(log))
+      facts.push_back({"steps skipped: " + cause, std::to_string(steps)});
   }
   r.facts(facts);
 }
@@ -269,12 +256,13 @@ std::string run_name(const fs::path& run_dir) {
 void write_report(const std::filesystem::path& run_dir, const model::Config& c) {
   const Log log = read_metrics(run_dir / "metrics.jsonl");
   report::HtmlReport r("hadal run " + run_name(run_dir), "pre-training; written by hadal report");
-  run_facts(r, log, c, run_dir);
+  run_facts(r, log, c);
   setting_table(r, c, run_dir);
   if (!log.empty()) {
     r.heading("Training");
-    loss_plots(r, log);
-    balance_plots(r, log, c);
+    const Validations v = validations(log, read_before(run_dir));
+    loss_plots(r, log, v);
+    balance_plots(r, log, v, c);
   }
   r.write(run_dir / "report.html");
 }

@@ -24,13 +24,17 @@ double z_score(const std::vector<double>& past, double x) {
 
 std::string SpikeGuard::judge(double loss, double main, double grad_norm) {
   std::string reason;
+  cause_.clear();
   if (!std::isfinite(loss) || !std::isfinite(grad_norm)) {
+    cause_ = kNotFinite;
     reason = fmt::format("loss {} and gradient norm {} are not finite", loss, grad_norm);
   } else if (2 * static_cast<std::int64_t>(losses_.size()) >= s_.window) {
     const double z = z_score(losses_, main), grad_z = z_score(norms_, grad_norm);
     if (s_.z > 0 && z > s_.z) {
+      cause_ = kLossSpike;
       reason = fmt::format("loss {:.4f} is {:.1f} standard deviations above its mean", main, z);
     } else if (s_.grad_z > 0 && grad_z > s_.grad_z) {
+      cause_ = kGradientSpike;
       reason = fmt::format("gradient norm {:.4f} is {:.1f} standard deviations above its mean", grad_norm, grad_z);
     }
   }

@@ -8,6 +8,10 @@
 
 namespace hadal::train {
 
+// Why a step is skipped, as metrics.jsonl has it. kSpike: one of the two, from files that do not say which.
+inline constexpr const char *kNotFinite = "not finite", *kLossSpike = "loss spike", *kGradientSpike = "gradient spike",
+                            *kSpike = "loss or gradient spike";
+
 struct GuardSettings {
   double z = 0, grad_z = 0;   // most standard deviations above the mean: of the main loss, of the gradient norm; 0: any
   std::int64_t window = 128;  // applied steps that give mean and deviation; from half of them on the guard judges
@@ -21,6 +25,8 @@ class SpikeGuard {
   // Why the step must be skipped, or empty: then it will be applied, and its numbers join the statistics. loss: the
   // whole objective; main: its cross-entropy. Only rises are spikes; not finite is always one.
   std::string judge(double loss, double main, double grad_norm);
+  // The same in a word, one of the above; empty if the step last judged is applied.
+  const std::string& cause() const { return cause_; }
 
   bool gives_up() const { return s_.most_in_row > 0 && skipped_in_row_ >= s_.most_in_row; }
   std::int64_t skipped_in_row() const { return skipped_in_row_; }
@@ -33,6 +39,7 @@ class SpikeGuard {
   GuardSettings s_;
   std::vector<double> losses_, norms_;  // of the last applied steps, oldest first
   std::int64_t skipped_in_row_ = 0;
+  std::string cause_;
 };
 
 }  // namespace hadal::train

@@ -19,9 +19,9 @@ report::Event event_of(const StepMetrics& m, const std::vector<std::string>& gat
   report::Event e;
   e.wall_time = wall_time;
   e.step = m.step;
-  e.scalars = {{"loss/total", m.loss},
-               {"loss/main", m.main},
-               {"loss/balance", m.balance},
+  e.scalars = {{"loss/objective", m.objective},
+               {"loss/lm_loss", m.lm_loss},
+               {"loss/balance_loss", m.balance_loss},
                {"train/grad_norm", m.grad_norm},
                {"train/learning_rate", m.lr},
                {"train/gamma", m.gamma},
@@ -29,18 +29,20 @@ report::Event event_of(const StepMetrics& m, const std::vector<std::string>& gat
                {"speed/tokens_per_second", m.tokens_per_second},
                {"speed/share_of_peak", m.share_of_peak},
                {"speed/memory_gib", m.memory_gib}};
-  for (std::size_t k = 0; k < m.mtp.size(); ++k) e.scalars.push_back({fmt::format("loss/mtp_{}", k + 1), m.mtp[k]});
+  for (std::size_t k = 0; k < m.mtp_loss.size(); ++k)
+    e.scalars.push_back({fmt::format("loss/mtp_loss_{}", k + 1), m.mtp_loss[k]});
   for (std::size_t l = 0; l < m.max_violation.size() && l < gates.size(); ++l)
     e.scalars.push_back({"MaxVio/" + gates[l], m.max_violation[l]});
-  if (m.validated) {
-    e.scalars.push_back({"heldout/bits_per_byte", m.heldout_bits_per_byte});
-    e.scalars.push_back({"heldout/loss", m.heldout_loss});
-    e.scalars.push_back({"heldout/MaxVio", m.heldout_max_violation});
-    for (std::size_t k = 0; k < m.mtp_acceptance.size(); ++k)
-      e.scalars.push_back({fmt::format("heldout/mtp_{}_acceptance", k + 1), m.mtp_acceptance[k]});
+  for (const Validation& v : m.validations) {
+    const std::string group = "validation/" + v.name + "/";
+    e.scalars.push_back({group + "lm_loss", v.lm_loss});
+    e.scalars.push_back({group + "bits_per_byte", v.bits_per_byte});
+    e.scalars.push_back({group + "MaxVio", v.max_violation});
+    for (std::size_t k = 0; k < v.mtp_acceptance.size(); ++k)
+      e.scalars.push_back({fmt::format("{}mtp_{}_acceptance", group, k + 1), v.mtp_acceptance[k]});
   }
   for (std::size_t l = 0; l < m.loads_LE.size() && l < gates.size(); ++l)
-    e.histograms.push_back({"loads/" + gates[l], m.loads_LE[l]});
+    e.histograms.push_back({"tokens_per_expert/" + gates[l], m.loads_LE[l]});
   return e;
 }
 

@@ -45,7 +45,7 @@ class Trainer {
   void backward(const std::vector<SourceRow>& rows, StepMetrics& m);
   void apply(StepMetrics& m);
   Evaluation validate(bool whole);
-  void note_validation(const Evaluation& e, StepMetrics& m);
+  Validation validation_of(const Evaluation& e, bool whole) const;
   void save();
   bool try_save();
   [[noreturn]] void give_up();
@@ -117,8 +117,8 @@ void Trainer::backward(const std::vector<SourceRow>& rows, StepMetrics& m) {
 void Trainer::apply(StepMetrics& m) {
   m.grad_norm = optimizer_.grad_norm(cx_);
   for (const auto& loads : m.loads_LE) m.max_violation.push_back(max_violation(loads));
-  if (const std::string spike = guard_.judge(m.loss, m.main, m.grad_norm); !spike.empty()) {
-    m.skipped = true;
+  if (const std::string spike = guard_.judge(m.objective, m.lm_loss, m.grad_norm); !spike.empty()) {
+    m.skipped = guard_.cause();
     say(fmt::format("step {} is skipped: {}", m.step, spike));
     return;
   }
@@ -180,12 +180,17 @@ Evaluation Trainer::validate(bool whole) {
   return evaluate(cx_, model_, rows, in_.bytes_of, nullptr);
 }
 
-void Trainer::note_validation(const Evaluation& e, StepMetrics& m) {
-  m.validated = true;
-  m.heldout_bits_per_byte = e.bits_per_byte();
-  m.heldout_loss = e.loss();
-  m.heldout_max_violation = e.max_violation_mean();
-  for (std::size_t k = 0; k < e.drafts.size(); ++k) m.mtp_acceptance.push_back(e.acceptance(k));
+// The name says how many rows were read: figures of different rows are never taken for one series.
+Validation Trainer::validation_of(const Evaluation& e, bool whole) const {
+  const auto all = static_cast<std::int64_t>(in_.heldout.size());
+  Validation v{"whole text", all, true};
+  if (!whole && r_.validation.rows < all)
+    v = {fmt::format("first {} rows", r_.validation.rows), r_.validation.rows, false};
+  v.lm_loss = e.loss();
+  v.bits_per_byte = e.bits_per_byte();
+  v.max_violation = e.max_violation_mean();
+  for (std::size_t k = 0; k < e.drafts.size(); ++k) v.mtp_acceptance.push_back(e.acceptance(k));
+  return v;
 }
 
 void Trainer::save() {
@@ -226,10 +231,9 @@ TrainerOutcome Trainer::run() {
   peak_ = in_.peak_flops > 0 ? in_.peak_flops : measure_gemm_peak(cx_, model_.act());
   log_.emplace(in_.run_dir, state_.step, in_.config);
   state_.loader = in_.rows->state();
-  const fs::path before = in_.run_dir / "before.json";
   if (!resumed && !in_.heldout.empty()) {
     outcome.before = validate(true);
-    write_file_atomically(before, fmt::format("{{\"heldout_bits_per_byte\": {}}}\n", outcome.before.bits_per_byte()));
+    write_before(in_.run_dir, validation_of(outcome.before, true));
   }
   while (state_.tokens < r_.train.tokens && !stopped()) {
     StepMetrics m = step();
@@ -238,7 +242,7 @@ TrainerOutcome Trainer::run() {
     bool keep = (r_.checkpoint.every > 0 && m.step % r_.checkpoint.every == 0);
     if (!in_.heldout.empty() && (last || (r_.validation.every > 0 && m.step % r_.validation.every == 0))) {
       const Evaluation e = validate(last);
-      note_validation(e, m);
+      m.validations.push_back(validation_of(e, last));
       if (last) outcome.after = e;
       // Validations on the way read fewer rows than the last: only they are compared with each other.
       const bool best = state_.best_step < 0 || e.bits_per_byte() < state_.best_bits_per_byte;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/report/text_plot.h"
+#include "train/run_figures.h"
 
 namespace hadal::train {
 
@@ -25,37 +26,16 @@ std::vector<double> values(const Steps& steps, const F& value) {
   return v;
 }
 
-double tokens_per_second(const Steps& steps) {
-  const std::size_t n = std::min(kRecent, steps.size());
-  double tokens = 0, seconds = 0;
-  for (std::size_t i = steps.size() - n; i < steps.size(); ++i) {
-    tokens += steps[i].tokens_per_second * steps[i].seconds;
-    seconds += steps[i].seconds;
-  }
-  return seconds > 0 ? tokens / seconds : 0;
-}
+double tokens_per_second(const Steps& steps) { return pace(steps, kRecent).tokens_per_second; }
 
 double share_done(const StepMetrics& m) {
   return m.total_tokens > 0 ? std::min(1.0, static_cast<double>(m.tokens) / static_cast<double>(m.total_tokens)) : 0;
 }
 
-double mean(const std::vector<double>& v) {
-  double sum = 0;
-  for (const double x : v) sum += x;
-  return v.empty() ? 0 : sum / static_cast<double>(v.size());
-}
-
-const StepMetrics* last_validated(const Steps& steps) {
-  for (auto m = steps.rbegin(); m != steps.rend(); ++m) {
-    if (m->validated) return &*m;
-  }
-  return nullptr;
-}
-
 std::string losses(const StepMetrics& m) {
-  std::string text = fmt::format("loss {:.4f}", m.main);
-  for (std::size_t k = 0; k < m.mtp.size(); ++k) text += fmt::format("  MTP {} {:.4f}", k + 1, m.mtp[k]);
-  return text + (m.skipped ? "  (step skipped: not finite)" : "");
+  std::string text = fmt::format("lm loss {:.4f}", m.lm_loss);
+  for (std::size_t k = 0; k < m.mtp_loss.size(); ++k) text += fmt::format("  MTP {} {:.4f}", k + 1, m.mtp_loss[k]);
+  return text + (m.skipped.empty() ? "" : fmt::format("  (step skipped: {})", m.skipped));
 }
 
 std::string gate_name(const View& view, std::size_t gate) {
@@ -83,17 +63,18 @@ void add_violations(std::vector<std::string>& lines, const Steps& steps, const V
   }
   const auto worst = std::max_element(now.begin(), now.end());
   lines.push_back(fmt::format("  MaxVio by layer  {}  mean {:.3f}, worst {:.3f} ({})",
-                              report::sparkline(now, view.width / 2), mean(now), *worst,
+                              report::sparkline(now, view.width / 2), mean_of(now), *worst,
                               gate_name(view, static_cast<std::size_t>(worst - now.begin()))));
 }
 
-std::string heldout_line(const Steps& steps) {
-  const StepMetrics* v = last_validated(steps);
-  if (v == nullptr) return "  held-out        not yet judged";
-  std::string line = fmt::format("  held-out at step {}: {:.4f} bits per byte, loss {:.4f}, MaxVio {:.3f}", v->step,
-                                 v->heldout_bits_per_byte, v->heldout_loss, v->heldout_max_violation);
-  for (std::size_t k = 0; k < v->mtp_acceptance.size(); ++k)
-    line += fmt::format(", MTP {} accepts {:.1f} %", k + 1, 100 * v->mtp_acceptance[k]);
+std::string validation_line(const Steps& steps) {
+  const auto last = last_validation(steps);
+  if (!last) return "  validation      none yet";
+  const Validation& v = last->figures;
+  std::string line = fmt::format("  validation at step {} ({}): {:.4f} nats/token, {:.4f} bits/byte, MaxVio {:.3f}",
+                                 last->step, v.name, v.lm_loss, v.bits_per_byte, v.max_violation);
+  for (std::size_t k = 0; k < v.mtp_acceptance.size(); ++k)
+    line += fmt::format(", MTP {} {:.1f} %", k + 1, 100 * v.mtp_acceptance[k]);
   return line;
 }
 
@@ -121,6 +102,7 @@ bool MetricsFollower::poll() {
   if (::stat(path_.c_str(), &info) != 0) {
     const bool had = !steps_.empty();
     steps_.clear();
+    reader_ = MetricsReader(path_.string());
     inode_ = read_ = 0;
     changed_.reset();
     return had;
@@ -129,6 +111,7 @@ bool MetricsFollower::poll() {
   if (info.st_ino != inode_ || size < read_) {
     steps_.clear();
     read_ = 0;
+    reader_ = MetricsReader(path_.string());
     inode_ = info.st_ino;
   }
   if (size == read_) return false;
@@ -138,7 +121,7 @@ bool MetricsFollower::poll() {
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file) return false;            // cut back between the two looks: the next one starts anew
   text.resize(text.rfind('\n') + 1);  // the rest is still being written (npos + 1 is 0)
-  const Steps more = parse_metrics(text, path_.string(), static_cast<std::size_t>(steps_.size()) + 1);
+  const Steps more = reader_.lines(text);
   steps_.insert(steps_.end(), more.begin(), more.end());
   read_ += text.size();
   if (more.empty()) return false;
@@ -176,8 +159,8 @@ std::vector<std::string> draw_frame(const Steps& steps, const View& view, double
     const std::size_t gates = std::min<std::size_t>(m.max_violation.size(), 8),
                       curve = std::clamp<std::size_t>(view.height > kOthers + gates ? view.height - kOthers - gates : 3,
                                                       3, 12);
-    const std::vector<double> main = values(steps, [](const StepMetrics& s) { return s.main; });
-    for (const std::string& line : report::dot_plot(main, view.width, curve)) lines.push_back(line);
+    const std::vector<double> losses_of_steps = values(steps, [](const StepMetrics& s) { return s.lm_loss; });
+    for (const std::string& line : report::dot_plot(losses_of_steps, view.width, curve)) lines.push_back(line);
     const std::string right = short_number(static_cast<double>(m.tokens)) + " tokens";
     const std::string left = "         " + short_number(static_cast<double>(steps.front().tokens));
     const std::size_t gap = view.width > left.size() + right.size() ? view.width - left.size() - right.size() : 1;
@@ -192,7 +175,7 @@ std::vector<std::string> draw_frame(const Steps& steps, const View& view, double
               values(steps, [](const StepMetrics& s) { return s.share_of_peak; }), view.width);
     const std::size_t used = lines.size() + 1;
     add_violations(lines, steps, view, std::min<std::size_t>(8, view.height > used ? view.height - used : 0));
-    lines.push_back(heldout_line(steps));
+    lines.push_back(validation_line(steps));
   }
   if (lines.size() > view.height) lines.resize(view.height);
   for (std::string& line : lines) line = report::cut_to_width(line, view.width);
@@ -206,10 +189,11 @@ std::string draw_line(const Steps& steps) {
                                  100 * share_done(m), losses(m), m.lr, m.grad_norm,
                                  short_number(tokens_per_second(steps)), 100 * m.share_of_peak);
   if (!m.max_violation.empty()) {
-    line += fmt::format("  MaxVio {:.3f} (worst {:.3f})", mean(m.max_violation),
+    line += fmt::format("  MaxVio {:.3f} (worst {:.3f})", mean_of(m.max_violation),
                         *std::max_element(m.max_violation.begin(), m.max_violation.end()));
   }
-  if (const StepMetrics* v = last_validated(steps)) line += fmt::format("  held-out {:.4f}", v->heldout_bits_per_byte);
+  if (const auto v = last_validation(steps))
+    line += fmt::format("  validation ({}) {:.4f} bits per byte", v->figures.name, v->figures.bits_per_byte);
   return line + (finished(steps) ? "  finished" : "  ETA " + duration(seconds_left(steps)));
 }
 

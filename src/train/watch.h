@@ -15,7 +15,8 @@ namespace hadal::train {
 // back.
 class MetricsFollower {
  public:
-  explicit MetricsFollower(const std::filesystem::path& run_dir) : path_(run_dir / "metrics.jsonl") {}
+  explicit MetricsFollower(const std::filesystem::path& run_dir)
+      : path_(run_dir / "metrics.jsonl"), reader_(path_.string()) {}
   // Whether anything has changed. Throws Error for lines that are no metrics; a file that is not there yet is no error.
   bool poll();
   const std::vector<StepMetrics>& steps() const { return steps_; }
@@ -25,6 +26,7 @@ class MetricsFollower {
 
  private:
   std::filesystem::path path_;
+  MetricsReader reader_;
   std::vector<StepMetrics> steps_;
   std::uint64_t inode_ = 0, read_ = 0;
   std::optional<std::chrono::steady_clock::time_point> changed_;

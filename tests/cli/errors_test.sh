@@ -154,7 +154,7 @@ done
 rm -rf hurt && cp -r run hurt && sed -i -E 's/(\\"sources\\":\[\[[0-9]+,)[0-9]+/\199999/' "hurt/checkpoints/$(basename "$step")/trainer/state.json"
 wrong "data position outside of the data" "data position lies outside of shards" "$hadal" pretrain good.toml --run hurt
 echo '{"step":' >>hurt/metrics.jsonl
-wrong "damaged metrics" "hurt/metrics.jsonl:6: not a line of metrics" "$hadal" report hurt
+wrong "damaged metrics" "hurt/metrics.jsonl:6 is not valid JSON" "$hadal" report hurt
 mkdir run/checkpoints/step-00000099.tmp
 "$hadal" report run >/dev/null && [ -d run/checkpoints/step-00000099.tmp ] && echo "ok: report leaves a save in progress alone" || { echo "NO: report touched a save"; bad=1; }
 wrong "run instead of a model" "run: is the folder of a run|run/checkpoints" "$hadal" generate run --prompt x

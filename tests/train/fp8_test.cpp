@@ -99,12 +99,12 @@ TEST(Fp8Training, LearnsAsInBf16AndLeavesAnOrdinaryCheckpoint) {
   };
   const std::vector<StepMetrics> bf16 = train_in("bf16"), fp8 = train_in("fp8");
   ASSERT_EQ(bf16.size(), fp8.size());
-  const double start = bf16.front().main;
+  const double start = bf16.front().lm_loss;
   double mean_bf16 = 0, mean_fp8 = 0, apart = 0;
   for (std::size_t i = bf16.size() - 10; i < bf16.size(); ++i) {
-    mean_bf16 += bf16[i].main / 10;
-    mean_fp8 += fp8[i].main / 10;
-    apart += std::abs(bf16[i].main - fp8[i].main);
+    mean_bf16 += bf16[i].lm_loss / 10;
+    mean_fp8 += fp8[i].lm_loss / 10;
+    apart += std::abs(bf16[i].lm_loss - fp8[i].lm_loss);
   }
   EXPECT_LT(mean_bf16, 0.1 * start) << "the run has not learned: nothing to compare";
   EXPECT_GT(apart, 0) << "the run was not in fp8";

@@ -21,15 +21,14 @@ std::string page_of(const model::Config& c, std::size_t gates, std::size_t exper
     m.step = n;
     m.tokens = 100 * n;
     m.total_tokens = 2000;
-    m.main = m.loss = 5.0 - 0.1 * static_cast<double>(n);
-    m.mtp = {4.5};
+    m.lm_loss = m.objective = 5.0 - 0.1 * static_cast<double>(n);
+    m.mtp_loss = {4.5};
     m.seconds = 1;
     m.tokens_per_second = 100;
     m.max_violation.assign(gates, 0.5);
     m.loads_LE.assign(gates, std::vector<std::int64_t>(experts, 10));
-    m.validated = n % 10 == 0;
-    m.heldout_bits_per_byte = 2.125;
-    m.mtp_acceptance = {0.75};
+    if (n % 10 == 0)
+      m.validations = {{n < 20 ? "first 64 rows" : "whole text", n < 20 ? 64 : 100, n == 20, 4.25, 2.125, 0.5, {0.75}}};
     log << to_json(m) << "\n";
   }
   log.close();
@@ -43,8 +42,8 @@ std::string page_of(const model::Config& c, std::size_t gates, std::size_t exper
 TEST(Report, HasEveryPlot) {
   const std::string page = page_of(model::preset("demo"), 3, 16);
   for (const char* what :
-       {"Training loss", "Held-out text", "Gradient norm", "Learning rate", "Speed", "Share of the GEMM peak",
-        "MTP acceptance", "MaxVio of each step", "MaxVio over the held-out text", "<figcaption>layer 1<",
+       {"Training loss", "Validation", "Gradient norm", "Learning rate", "Speed", "Share of the GEMM peak",
+        "MTP acceptance, validation", "MaxVio of each step", "MaxVio of the validation", "<figcaption>layer 1<",
         "<figcaption>layer 2<", "<figcaption>MTP 1<", "whole text", "2.1250", "gamma 0.0625", "the whole recipe"})
     EXPECT_NE(page.find(what), std::string::npos) << what;
 }

@@ -15,9 +15,9 @@ namespace {
 StepMetrics metrics_at(std::int64_t step) {
   StepMetrics m;
   m.step = step;
-  m.loss = 4.5;
-  m.main = 4.0;
-  m.mtp = {4.25};
+  m.objective = 4.5;
+  m.lm_loss = 4.0;
+  m.mtp_loss = {4.25};
   m.lr = 0.001;
   m.max_violation = {0.5, 0.25, 1.0};
   m.loads_LE = {{1, 2, 3}, {4, 5, 6}, {7, 8, 9}};
@@ -29,22 +29,20 @@ TEST(TensorBoard, EveryGateHasANameAndItsFigures) {
   const std::vector<std::string> gates = gate_names(c);
   EXPECT_EQ(gates, (std::vector<std::string>{"layer 1", "layer 2", "MTP 1"}));
   StepMetrics m = metrics_at(7);
-  m.validated = true;
-  m.heldout_bits_per_byte = 2.5;
-  m.mtp_acceptance = {0.75};
+  m.validations = {{.name = "first 64 rows", .bits_per_byte = 2.5, .mtp_acceptance = {0.75}}};
   const report::Event e = event_of(m, gates, 10.0);
   EXPECT_EQ(e.step, 7);
   std::map<std::string, double> scalars;
   for (const auto& s : e.scalars) EXPECT_TRUE(scalars.emplace(s.tag, s.value).second) << s.tag << " twice";
-  EXPECT_EQ(scalars.at("loss/main"), 4.0);
-  EXPECT_EQ(scalars.at("loss/mtp_1"), 4.25);
+  EXPECT_EQ(scalars.at("loss/lm_loss"), 4.0);
+  EXPECT_EQ(scalars.at("loss/mtp_loss_1"), 4.25);
   EXPECT_EQ(scalars.at("train/learning_rate"), 0.001);
   EXPECT_EQ(scalars.at("MaxVio/layer 2"), 0.25);
   EXPECT_EQ(scalars.at("MaxVio/MTP 1"), 1.0);
-  EXPECT_EQ(scalars.at("heldout/bits_per_byte"), 2.5);
-  EXPECT_EQ(scalars.at("heldout/mtp_1_acceptance"), 0.75);
+  EXPECT_EQ(scalars.at("validation/first 64 rows/bits_per_byte"), 2.5);
+  EXPECT_EQ(scalars.at("validation/first 64 rows/mtp_1_acceptance"), 0.75);
   ASSERT_EQ(e.histograms.size(), 3u);
-  EXPECT_EQ(e.histograms[1].tag, "loads/layer 2");
+  EXPECT_EQ(e.histograms[1].tag, "tokens_per_expert/layer 2");
   EXPECT_EQ(e.histograms[1].counts, (std::vector<std::int64_t>{4, 5, 6}));
 }
 
@@ -59,7 +57,7 @@ TEST(TensorBoard, AResumedRunHasEveryStepOnce) {
   std::size_t used = 0;
   std::vector<std::int64_t> steps;
   for (const std::string_view payload : report::decode_records(bytes, used)) {
-    if (payload.find("loss/main") != std::string_view::npos) steps.push_back(report::step_of_event(payload));
+    if (payload.find("loss/lm_loss") != std::string_view::npos) steps.push_back(report::step_of_event(payload));
   }
   EXPECT_EQ(used, bytes.size());
   EXPECT_EQ(steps, (std::vector<std::int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));

@@ -18,7 +18,7 @@ StepMetrics step(std::int64_t n, std::int64_t total = 1000) {
   m.step = n;
   m.tokens = 100 * n;
   m.total_tokens = total;
-  m.main = m.loss = 8.0 / static_cast<double>(n);
+  m.lm_loss = m.objective = 8.0 / static_cast<double>(n);
   m.seconds = 2;
   m.tokens_per_second = 50;
   m.max_violation = {0.5, 1.5};
