@@ -15,6 +15,7 @@
 #include "engine/generate.h"
 #include "model/load.h"
 #include "model/serve.h"
+#include "text/special_tokens.h"
 
 namespace hadal::cli {
 
@@ -102,16 +103,22 @@ void generate(const Arguments& a) {
 // never taught it just continues the text.
 std::vector<std::int32_t> turn(const text::Tokenizer& tokenizer, const std::string& text, bool first,
                                const std::string& system) {
-  std::string rendered;
   const auto bos = tokenizer.bos_id();
+  const auto user = tokenizer.token_id(text::kUserName), assistant = tokenizer.token_id(text::kAssistantName);
   std::vector<std::int32_t> ids;
+  const auto add = [&](const std::string& part) {  // what a user types is text, control tokens spelled in it too
+    const std::vector<std::int32_t> more = tokenizer.encode_as_text(part);
+    ids.insert(ids.end(), more.begin(), more.end());
+  };
   if (first && bos) ids.push_back(*bos);
-  if (first) rendered += system;
-  const bool has_roles =
-      tokenizer.token_id("<｜User｜>").has_value() && tokenizer.token_id("<｜Assistant｜>").has_value();
-  rendered += has_roles ? "<｜User｜>" + text + "<｜Assistant｜>" : text + "\n";
-  const std::vector<std::int32_t> more = tokenizer.encode(rendered);
-  ids.insert(ids.end(), more.begin(), more.end());
+  if (!user || !assistant) {
+    add((first ? system : "") + text + "\n");
+    return ids;
+  }
+  if (first) add(system);
+  ids.push_back(*user);
+  add(text);
+  ids.push_back(*assistant);
   return ids;
 }
 

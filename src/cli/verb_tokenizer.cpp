@@ -33,7 +33,7 @@ struct TrainArguments {
 
 struct CodeArguments {
   std::string model, input = "-";
-  bool as_json = false, special = false;
+  bool as_json = false, special = false, as_text = false;
 };
 
 Tokenizer load(const std::string& path) {
@@ -102,14 +102,21 @@ void encode(const CodeArguments& arguments) {
   const std::string input = read_input(arguments.input);
   text::WordCache cache;
   std::vector<std::int32_t> ids;
+  const auto encode_one = [&](std::string_view text) {
+    if (arguments.as_text) {
+      tokenizer.encode_as_text_to(text, cache, ids);
+    } else {
+      tokenizer.encode_to(text, arguments.special, cache, ids);
+    }
+  };
   if (!arguments.as_json) {
-    tokenizer.encode_to(input, arguments.special, cache, ids);
+    encode_one(input);
     fmt::print("{}\n", fmt::join(ids, " "));
     return;
   }
   for_each_line(input, [&](std::string_view line, std::size_t number) {
     ids.clear();
-    tokenizer.encode_to(text_of(line, fmt::format("line {}", number)), arguments.special, cache, ids);
+    encode_one(text_of(line, fmt::format("line {}", number)));
     fmt::print("[{}]\n", fmt::join(ids, ","));
   });
 }
@@ -189,6 +196,11 @@ void add_coder(CLI::App& verb, const char* name, const char* help, const char* i
   sub->add_option("input", arguments->input, input)->capture_default_str();
   sub->add_flag("--json", arguments->as_json, json_help);
   sub->add_flag(special, arguments->special, special_help);
+  if (run == &encode) {
+    sub->add_flag("--as-text", arguments->as_text,
+                  "control tokens spelled in the text are plain text, as in data prepare and chat")
+        ->excludes(sub->get_option(special));
+  }
   sub->callback([arguments, run] { run(*arguments); });
 }
 

@@ -77,7 +77,7 @@ Prepared prepare(const std::vector<fs::path>& inputs, const text::Tokenizer& tok
   for (const fs::path& input : inputs) {
     read_documents(input, [&](std::string_view text) {
       if (text.empty()) return;
-      std::vector<std::int32_t> ids = tokenizer.encode(text);
+      std::vector<std::int32_t> ids = tokenizer.encode_as_text(text);
       ids.push_back(*eos);
       writer.add(ids, text.size());
       p.text_bytes += text.size();

@@ -18,7 +18,8 @@ struct Prepared {
   std::uint64_t documents = 0, tokens = 0, text_bytes = 0;
 };
 
-// Encodes every document, ends each with the tokenizer's EOS, writes shards to `out`. Throws Error for an empty corpus.
+// Encodes every document as text (control tokens spelled in it are plain text), ends each with the tokenizer's EOS,
+// writes shards to `out`. Throws Error for an empty corpus.
 // progress: called with the bytes read so far.
 Prepared prepare(const std::vector<std::filesystem::path>& inputs, const text::Tokenizer& tokenizer,
                  std::uint64_t tokenizer_hash, const std::filesystem::path& out,

@@ -55,7 +55,8 @@ std::int32_t AddedTokenFinder::longest(const char* p, const char* end, std::size
   return found;
 }
 
-void AddedTokenFinder::cut(std::string_view text, PieceSink gap, Sink<std::int32_t> token) const {
+void AddedTokenFinder::cut(std::string_view text, PieceSink gap, Sink<std::int32_t> token,
+                           const PieceSink* control) const {
   const char* const begin = text.data();
   const char* const end = begin + text.size();
   const char* done = begin;  // all before it is given out
@@ -74,14 +75,20 @@ void AddedTokenFinder::cut(std::string_view text, PieceSink gap, Sink<std::int32
                               (stop < end && is_word(scan(stop, end).code_point)))) {
       continue;
     }
-    while (added.lstrip && start > done) {
+    const bool as_text = control != nullptr && added.control;
+    while (added.lstrip && !as_text && start > done) {
       const Scanned c = scan_back(begin, start);
       if (c.kind != CharClass::white) break;
       start -= c.size;
     }
-    if (added.rstrip) stop = skip(stop, end, ClassSet{CharClass::white});
+    if (added.rstrip && !as_text) stop = skip(stop, end, ClassSet{CharClass::white});
     if (start > done) gap({done, static_cast<std::size_t>(start - done)});
-    token(added.id);
+    if (as_text) {
+      start = std::max(start, done);  // a token before it may have swallowed white space that it begins with
+      if (stop > start) (*control)({start, static_cast<std::size_t>(stop - start)});
+    } else {
+      token(added.id);
+    }
     done = stop;
   }
   if (done < end) gap({done, static_cast<std::size_t>(end - done)});

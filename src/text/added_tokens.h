@@ -19,6 +19,7 @@ struct AddedToken {
   bool single_word = false;  // only between non-word characters or edges
   bool lstrip = false;       // swallows the white space before it
   bool rstrip = false;       // swallows the white space after it
+  bool control = false;      // spelled in a text that is only text, it is no token (Tokenizer::encode_as_text)
 };
 
 // Finds a set of added tokens, left to right, the longest at each place.
@@ -30,8 +31,9 @@ class AddedTokenFinder {
 
   bool empty() const { return tokens_.empty(); }
 
-  // gap(text) for every stretch between tokens (never empty), token(id) for every token, in order.
-  void cut(std::string_view text, PieceSink gap, Sink<std::int32_t> token) const;
+  // gap(text) for every stretch between tokens (never empty), token(id) for every token, in order. With `control` a
+  // control token is none: its text goes there, alone, and no white space is swallowed.
+  void cut(std::string_view text, PieceSink gap, Sink<std::int32_t> token, const PieceSink* control = nullptr) const;
 
  private:
   struct Node {

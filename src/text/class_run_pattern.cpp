@@ -51,28 +51,40 @@ class ClassRun final : public Pattern {
   }
 
   void find_all(std::string_view text, MatchSink sink) const override {
+    Cursor cursor;
+    find(text, cursor, false, sink);
+  }
+
+  void find(std::string_view text, Cursor& cursor, bool open, MatchSink sink) const override {
     const char* const begin = text.data();
     const char* const end = begin + text.size();
-    for (const char* p = begin; p < end;) {
-      const char* q = match(p, end);
+    const char* p = begin + cursor.start;
+    while (p < end) {
+      const char* seen = p;
+      const char* q = match(p, end, seen);
+      if (open && end - seen < kLongestChar) break;  // the character that ended the run may be cut off, or none at all
       if (q > p) sink(static_cast<std::size_t>(p - begin), static_cast<std::size_t>(q - begin));
       p = q > p ? q : p + scan(p, end).size;
     }
+    cursor.start = static_cast<std::size_t>(p - begin);
   }
 
  private:
-  const char* match(const char* p, const char* end) const {
+  static constexpr std::ptrdiff_t kLongestChar = 4;
+
+  // `seen`: the furthest character that was looked at.
+  const char* match(const char* p, const char* end, const char*& seen) const {
     if (white_first_) {
       const Scanned c = scan(p, end);
       if (c.kind == CharClass::white) {
-        const char* q = run(p + c.size, end);
+        const char* q = run(p + c.size, end, seen);
         if (q > p + c.size) return q;
       }
     }
-    return run(p, end);
+    return run(p, end, seen);
   }
 
-  const char* run(const char* p, const char* end) const {
+  const char* run(const char* p, const char* end, const char*& seen) const {
     const char* q = p;
     std::size_t count = 0;
     for (; count < most_ && q < end; ++count) {
@@ -86,6 +98,7 @@ class ClassRun final : public Pattern {
       if (!set_.has(c)) break;
       q += c.size;
     }
+    seen = std::max(seen, q);
     return count >= least_ ? q : p;
   }
 

@@ -128,17 +128,35 @@ struct WhiteAtLineEnd {
   }
 };
 
+// Whether what match() said of p stays the same when the text goes on. All that it looks at are runs that begin at p:
+// the longest that goes beyond its answer q is one of white space; a contraction looks at the three bytes after p.
+bool is_settled(const char* q, const char* end) {
+  constexpr std::ptrdiff_t kMargin = 8;
+  return end - skip(q, end, ClassSet{white}) >= kMargin;
+}
+
 template <class Matcher>
 class HandPattern final : public Pattern {
  public:
-  void find_all(std::string_view text, MatchSink sink) const override {
+  void find_all(std::string_view text, MatchSink sink) const override { search<false>(text, 0, sink); }
+
+  void find(std::string_view text, Cursor& cursor, bool open, MatchSink sink) const override {
+    cursor.start = open ? search<true>(text, cursor.start, sink) : search<false>(text, cursor.start, sink);
+  }
+
+ private:
+  template <bool kOpen>
+  static std::size_t search(std::string_view text, std::size_t start, MatchSink sink) {
     const char* const begin = text.data();
     const char* const end = begin + text.size();
-    for (const char* p = begin; p < end;) {
+    const char* p = begin + start;
+    while (p < end) {
       const char* q = Matcher::match(p, end);
+      if (kOpen && !is_settled(q, end)) break;
       if (q > p) sink(static_cast<std::size_t>(p - begin), static_cast<std::size_t>(q - begin));
       p = q > p ? q : p + scan(p, end).size;
     }
+    return static_cast<std::size_t>(p - begin);
   }
 };
 

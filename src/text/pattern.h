@@ -10,12 +10,24 @@
 
 namespace hadal::text {
 
+// Where a search in a text that comes in pieces goes on.
+struct Cursor {
+  std::size_t start = 0;               // the first place where a match may begin
+  std::size_t last = ~std::size_t{0};  // end of the match before it
+};
+
 class Pattern {
  public:
   virtual ~Pattern() = default;
   // Calls sink(begin, end) for every match from left to right; matches do not overlap. An
   // empty one (patterns left to PCRE2 only) cuts the text where it stands.
   virtual void find_all(std::string_view text, MatchSink sink) const = 0;
+
+  // The same from the cursor on. With `open` the text goes on after its end: only matches that stay, whatever follows,
+  // are given, and the cursor is moved to where the search goes on when more text is there. Of what stands before
+  // cursor.start only the last look_behind() bytes are looked at.
+  virtual void find(std::string_view text, Cursor& cursor, bool open, MatchSink sink) const = 0;
+  virtual std::size_t look_behind() const { return 0; }
 };
 
 // The pattern of GPT-2, which pre-tokenizers of type ByteLevel use by themselves.

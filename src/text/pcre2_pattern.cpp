@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <pcre2.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -67,20 +68,45 @@ class Pcre2Pattern final : public Pattern {
     code_.reset(
         pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), kOptions, &code, &offset, nullptr));
     if (!code_) fail("the pre-tokenizer's pattern {} does not compile: {}", regex, error_text(code));
-    pcre2_jit_compile(code_.get(), PCRE2_JIT_COMPLETE);  // without JIT the interpreter matches the same
+    // Without JIT the interpreter matches the same.
+    pcre2_jit_compile(code_.get(), PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
+    std::uint32_t characters = 0;
+    pcre2_pattern_info(code_.get(), PCRE2_INFO_MAXLOOKBEHIND, &characters);
+    look_behind_ = (std::size_t{characters} + 1) * 4;
+    // What these say of a place depends on where the search began or on more than the text at the place.
+    for (const char* word : {"\\G", "\\K", "(*"}) whole_only_ |= regex.find(word) != std::string::npos;
   }
 
   void find_all(std::string_view text, MatchSink sink) const override {
-    const std::unique_ptr<pcre2_match_data, FreeMatchData> data(
-        pcre2_match_data_create_from_pattern(code_.get(), nullptr));
+    Cursor cursor;
+    find(text, cursor, false, sink);
+  }
+
+  std::size_t look_behind() const override { return look_behind_; }
+
+  void find(std::string_view text, Cursor& cursor, bool open, MatchSink sink) const override {
+    if (open && whole_only_) return;
+    const MatchData data(pcre2_match_data_create_from_pattern(code_.get(), nullptr));
+    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data.get());
     const char* const end = text.data() + text.size();
-    std::size_t start = 0, last = ~std::size_t{0};
-    while (start <= text.size()) {
-      const int found = pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), start, 0,
-                                    data.get(), nullptr);
-      if (found == PCRE2_ERROR_NOMATCH) return;
-      if (found < 0) fail("the pre-tokenizer's pattern {} failed on a text: {}", regex_, error_text(found));
-      const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data.get());
+    std::size_t &start = cursor.start, &last = cursor.last;
+    while (start < text.size() || (!open && start == text.size())) {
+      int found = match(text, start, open ? PCRE2_PARTIAL_HARD : 0, data.get());
+      if (found == PCRE2_ERROR_PARTIAL) {
+        start = range[0];  // before it there is no match, whatever follows
+        if (range[1] == text.size()) return;
+        // It ends at an invalid byte, which nothing that follows can mend: up to there the text is whole.
+        const std::size_t size = range[1] + 1;
+        found = match(text.substr(0, size), start, 0, data.get());
+        if (found == PCRE2_ERROR_NOMATCH || range[0] == size) {
+          start = size;
+          continue;
+        }
+      }
+      if (found == PCRE2_ERROR_NOMATCH) {
+        start = text.size();
+        return;
+      }
       if (range[1] == range[0] && range[0] == last) {  // an empty match right after a match does not count
         start += start < text.size() ? scan(text.data() + start, end).size : 1;
         continue;
@@ -91,8 +117,21 @@ class Pcre2Pattern final : public Pattern {
   }
 
  private:
+  using MatchData = std::unique_ptr<pcre2_match_data, FreeMatchData>;
+
+  int match(std::string_view text, std::size_t start, std::uint32_t options, pcre2_match_data* data) const {
+    const int found =
+        pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), start, options, data, nullptr);
+    if (found < 0 && found != PCRE2_ERROR_NOMATCH && found != PCRE2_ERROR_PARTIAL) {
+      fail("the pre-tokenizer's pattern {} failed on a text: {}", regex_, error_text(found));
+    }
+    return found;
+  }
+
   std::string regex_;
   std::unique_ptr<pcre2_code, FreeCode> code_;
+  std::size_t look_behind_ = 0;  // bytes
+  bool whole_only_ = false;      // a text in pieces is searched when all of it is there
 };
 
 class LiteralPattern final : public Pattern {
@@ -100,9 +139,17 @@ class LiteralPattern final : public Pattern {
   explicit LiteralPattern(std::string text) : text_(std::move(text)) {}
 
   void find_all(std::string_view text, MatchSink sink) const override {
-    for (std::size_t at = text.find(text_); at != std::string_view::npos; at = text.find(text_, at + text_.size())) {
+    Cursor cursor;
+    find(text, cursor, false, sink);
+  }
+
+  void find(std::string_view text, Cursor& cursor, bool open, MatchSink sink) const override {
+    for (std::size_t at = text.find(text_, cursor.start); at != std::string_view::npos;
+         at = text.find(text_, cursor.start)) {
       sink(at, at + text_.size());
+      cursor.start = at + text_.size();
     }
+    if (open && text.size() >= text_.size()) cursor.start = std::max(cursor.start, text.size() - text_.size() + 1);
   }
 
  private:

@@ -4,8 +4,28 @@
 #include <utility>
 
 #include "text/scan.h"
+#include "text/split_flow.h"
 
 namespace hadal::text {
+
+bool joined(SplitBehavior behavior, bool match, bool next_match) {
+  switch (behavior) {
+    case SplitBehavior::merged_with_previous:
+      return next_match && !match;
+    case SplitBehavior::merged_with_next:
+      return match && !next_match;
+    case SplitBehavior::contiguous:
+      return match == next_match;
+    default:
+      return false;
+  }
+}
+
+// The reference's step asks another library than its patterns do, one that knows the digits of Unicode 17.
+bool is_digit(const Scanned& c) {
+  const char32_t code = c.code_point;
+  return c.kind == CharClass::number || (code >= 0x11DE0 && code <= 0x11DE9) || (code >= 0x16FF4 && code <= 0x16FF6);
+}
 
 namespace {
 
@@ -42,12 +62,12 @@ class SplitStep final : public PreTokenizer::Step {
   SplitStep(std::unique_ptr<Pattern> pattern, SplitBehavior behavior, bool invert)
       : pattern_(std::move(pattern)), behavior_(behavior), invert_(invert) {}
 
-  void split(std::string_view piece, PieceSink sink) const override {
+  void split(std::string_view piece, bool /*prefix*/, PieceSink sink) const override {
     if (behavior_ == SplitBehavior::isolated) return split_isolated(*pattern_, piece, sink);
     const std::vector<Range> ranges = ranges_of(*pattern_, piece, invert_);
     for (std::size_t i = 0; i < ranges.size();) {
       std::size_t last = i;
-      while (last + 1 < ranges.size() && joined(ranges, last)) ++last;
+      while (last + 1 < ranges.size() && joined(behavior_, ranges[last].match, ranges[last + 1].match)) ++last;
       if (behavior_ != SplitBehavior::removed || !ranges[i].match) {
         sink(piece.substr(ranges[i].begin, ranges[last].end - ranges[i].begin));
       }
@@ -55,37 +75,21 @@ class SplitStep final : public PreTokenizer::Step {
     }
   }
 
- private:
-  // Whether range i and the one after it are one piece.
-  bool joined(const std::vector<Range>& ranges, std::size_t i) const {
-    switch (behavior_) {
-      case SplitBehavior::merged_with_previous:
-        return ranges[i + 1].match && !ranges[i].match;
-      case SplitBehavior::merged_with_next:
-        return ranges[i].match && !ranges[i + 1].match;
-      case SplitBehavior::contiguous:
-        return ranges[i].match == ranges[i + 1].match;
-      default:
-        return false;
-    }
+  void add_flows(const bool& /*prefix*/, Flow& next, std::vector<std::unique_ptr<Flow>>& flows) const override {
+    flows.push_back(std::make_unique<SplitFlow>(*pattern_, behavior_, invert_, next));
   }
 
+ private:
   std::unique_ptr<Pattern> pattern_;
   SplitBehavior behavior_;
   bool invert_;
 };
 
-// The reference's step asks another library than its patterns do, one that knows the digits of Unicode 17.
-bool is_digit(const Scanned& c) {
-  const char32_t code = c.code_point;
-  return c.kind == CharClass::number || (code >= 0x11DE0 && code <= 0x11DE9) || (code >= 0x16FF4 && code <= 0x16FF6);
-}
-
 class DigitsStep final : public PreTokenizer::Step {
  public:
   explicit DigitsStep(bool individual) : individual_(individual) {}
 
-  void split(std::string_view piece, PieceSink sink) const override {
+  void split(std::string_view piece, bool /*prefix*/, PieceSink sink) const override {
     const char* const end = piece.data() + piece.size();
     const char* start = piece.data();
     bool digits = false;  // whether [start, p) is made of digits
@@ -102,6 +106,10 @@ class DigitsStep final : public PreTokenizer::Step {
     if (start < end) sink({start, static_cast<std::size_t>(end - start)});
   }
 
+  void add_flows(const bool& /*prefix*/, Flow& next, std::vector<std::unique_ptr<Flow>>& flows) const override {
+    flows.push_back(std::make_unique<DigitsFlow>(individual_, next));
+  }
+
  private:
   bool individual_;
 };
@@ -111,9 +119,9 @@ class ByteLevelStep final : public PreTokenizer::Step {
   ByteLevelStep(bool add_prefix_space, bool use_regex)
       : add_prefix_space_(add_prefix_space), pattern_(use_regex ? gpt2_pattern() : nullptr) {}
 
-  void split(std::string_view piece, PieceSink sink) const override {
+  void split(std::string_view piece, bool prefix, PieceSink sink) const override {
     std::string prefixed;
-    if (add_prefix_space_ && !piece.starts_with(' ')) {
+    if (add_prefix_space_ && prefix && !piece.starts_with(' ')) {
       prefixed.reserve(piece.size() + 1);
       prefixed += ' ';
       prefixed += piece;
@@ -124,6 +132,15 @@ class ByteLevelStep final : public PreTokenizer::Step {
     } else {
       sink(piece);
     }
+  }
+
+  void add_flows(const bool& prefix, Flow& next, std::vector<std::unique_ptr<Flow>>& flows) const override {
+    Flow* after = &next;
+    if (pattern_) {
+      flows.push_back(std::make_unique<SplitFlow>(*pattern_, SplitBehavior::isolated, false, next));
+      after = flows.back().get();
+    }
+    if (add_prefix_space_) flows.push_back(std::make_unique<PrefixFlow>(prefix, *after));
   }
 
  private:
@@ -144,10 +161,18 @@ void PreTokenizer::add_byte_level(bool add_prefix_space, bool use_regex) {
   steps_.push_back(std::make_unique<ByteLevelStep>(add_prefix_space, use_regex));
 }
 
-void PreTokenizer::run_from(std::size_t step, std::string_view piece, PieceSink sink) const {
+void PreTokenizer::run_from(std::size_t step, std::string_view piece, bool prefix, PieceSink sink) const {
   if (piece.empty()) return;
   if (step == steps_.size()) return sink(piece);
-  steps_[step]->split(piece, [&](std::string_view part) { run_from(step + 1, part, sink); });
+  steps_[step]->split(piece, prefix, [&](std::string_view part) { run_from(step + 1, part, prefix, sink); });
+}
+
+std::vector<std::unique_ptr<Flow>> PreTokenizer::flows(const bool& prefix, Flow& next) const {
+  std::vector<std::unique_ptr<Flow>> flows;
+  for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
+    (*step)->add_flows(prefix, flows.empty() ? next : *flows.back(), flows);
+  }
+  return flows;
 }
 
 }  // namespace hadal::text

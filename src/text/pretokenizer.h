@@ -10,14 +10,25 @@
 
 namespace hadal::text {
 
+class Flow;
+struct Scanned;
+
 enum class SplitBehavior { isolated, removed, merged_with_previous, merged_with_next, contiguous };
+
+// Whether a range and the one after it are one piece; each is a match or a gap.
+bool joined(SplitBehavior behavior, bool match, bool next_match);
+
+// A digit as the Digits step has it.
+bool is_digit(const Scanned& c);
 
 class PreTokenizer {
  public:
   class Step {
    public:
     virtual ~Step() = default;
-    virtual void split(std::string_view piece, PieceSink sink) const = 0;
+    virtual void split(std::string_view piece, bool prefix, PieceSink sink) const = 0;
+    // The same for pieces that come in chunks; two stages where a step has two parts. The last comes first.
+    virtual void add_flows(const bool& prefix, Flow& next, std::vector<std::unique_ptr<Flow>>& flows) const = 0;
   };
 
   // `invert`: gaps count as the matches.
@@ -28,10 +39,15 @@ class PreTokenizer {
   void add_byte_level(bool add_prefix_space, bool use_regex);
 
   // The pieces of `text` in order, as byte strings; none is empty. A piece is valid only during the call of sink.
-  void run(std::string_view text, PieceSink sink) const { run_from(0, text, sink); }
+  // Without `prefix` no space is put before anything: the text goes on where another ended.
+  void run(std::string_view text, PieceSink sink, bool prefix = true) const { run_from(0, text, prefix, sink); }
+
+  // The same for a text that comes in chunks: pieces go to `next`, in chunks too. The first stage is the last of the
+  // list, or `next` if that is empty. `prefix` is looked at where a piece begins.
+  std::vector<std::unique_ptr<Flow>> flows(const bool& prefix, Flow& next) const;
 
  private:
-  void run_from(std::size_t step, std::string_view piece, PieceSink sink) const;
+  void run_from(std::size_t step, std::string_view piece, bool prefix, PieceSink sink) const;
 
   std::vector<std::unique_ptr<const Step>> steps_;
 };

@@ -15,11 +15,16 @@ inline constexpr std::string_view kFimHoleName = "<｜fim▁hole｜>";
 inline constexpr std::string_view kFimBeginName = "<｜fim▁begin｜>";
 inline constexpr std::string_view kFimEndName = "<｜fim▁end｜>";
 
+// The turns of a chat without a template of its own (SPEC §5.3).
+inline constexpr std::string_view kUserName = "<｜User｜>";
+inline constexpr std::string_view kAssistantName = "<｜Assistant｜>";
+inline constexpr std::array kTurnNames = {kUserName, kAssistantName};
+
 // What a tokenizer of our own begins with: ids 0, 1, 2.
 inline constexpr std::array kFirstSpecialTokens = {kBosName, kEosName, kPadName};
 
 // What it ends with: cut out of any text, but printed like text (special:false), as in the released tokenizers.
 inline constexpr std::array<std::string_view, 7> kLastAddedTokens = {
-    "<think>", "</think>", "<｜User｜>", "<｜Assistant｜>", kFimHoleName, kFimBeginName, kFimEndName};
+    "<think>", "</think>", kUserName, kAssistantName, kFimHoleName, kFimBeginName, kFimEndName};
 
 }  // namespace hadal::text

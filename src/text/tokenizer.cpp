@@ -12,59 +12,69 @@ namespace {
 
 constexpr std::size_t kCacheFrom = 1024;  // bytes from which a cache made for one call pays
 
-// Bytes at the end that begin a character which is not complete yet. Two bytes of a surrogate's three are kept, too:
-// Python's incremental decoder, the reference of this, gives them up only with the third.
-std::size_t unfinished(std::string_view bytes) {
-  const char* const end = bytes.data() + bytes.size();
-  for (std::size_t back = std::min<std::size_t>(3, bytes.size()); back > 0; --back) {
-    const char* p = end - back;
-    bool complete = false;
-    if (utf8_prefix(p, end, complete) == back && !complete) return back;
-    if (back == 2 && p[0] == '\xED' && (p[1] & 0xE0) == 0xA0) return back;
-  }
-  return 0;
-}
-
 }  // namespace
 
-void Tokenizer::encode_text(std::string_view text, WordCache* cache, std::vector<std::int32_t>& ids) const {
+struct Tokenizer::Mode {
+  bool special = false;  // with what the post-processor adds
+  bool as_text = false;  // control tokens are text
+};
+
+void Tokenizer::encode_text(std::string_view text, bool as_text, WordCache* cache,
+                            std::vector<std::int32_t>& ids) const {
   const Parts& parts = *parts_;
-  const auto token = [&](std::int32_t id) { ids.push_back(id); };
+  bool prefix = true;  // no space is put where a control token's text begins or ends
+  const auto token = [&](std::int32_t id) {
+    ids.push_back(id);
+    prefix = true;
+  };
   const auto words = [&](std::string_view stretch) {
-    parts.pretokenizer.run(stretch, [&](std::string_view piece) { parts.model->encode(piece, ids, cache); });
+    parts.pretokenizer.run(
+        stretch, [&](std::string_view piece) { parts.model->encode(piece, ids, cache); }, prefix);
+    prefix = false;
+  };
+  const auto raw_words = [&](std::string_view spelled) { parts.nfc ? words(nfc(spelled)) : words(spelled); };
+  const PieceSink inner_sink(words), outer_sink(raw_words);
+  const auto cut_normalized = [&](std::string_view gap) {
+    parts.normalized.cut(gap, words, token, as_text ? &inner_sink : nullptr);
   };
   parts.raw.cut(
-      text,
-      [&](std::string_view gap) {
-        if (!parts.nfc) return parts.normalized.cut(gap, words, token);
-        const std::string normal = nfc(gap);
-        parts.normalized.cut(normal, words, token);
-      },
-      token);
+      text, [&](std::string_view gap) { parts.nfc ? cut_normalized(nfc(gap)) : cut_normalized(gap); }, token,
+      as_text ? &outer_sink : nullptr);
 }
 
-void Tokenizer::encode_all(std::string_view text, bool special, WordCache* cache,
-                           std::vector<std::int32_t>& ids) const {
-  if (special) ids.insert(ids.end(), parts_->before.begin(), parts_->before.end());
-  encode_text(text, cache, ids);
-  if (special) ids.insert(ids.end(), parts_->after.begin(), parts_->after.end());
+void Tokenizer::encode_all(std::string_view text, Mode mode, WordCache* cache, std::vector<std::int32_t>& ids) const {
+  if (mode.special) ids.insert(ids.end(), parts_->before.begin(), parts_->before.end());
+  encode_text(text, mode.as_text, cache, ids);
+  if (mode.special) ids.insert(ids.end(), parts_->after.begin(), parts_->after.end());
 }
 
-std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
+std::vector<std::int32_t> Tokenizer::encode_whole(std::string_view text, Mode mode) const {
   std::vector<std::int32_t> ids;
   ids.reserve(text.size() / 4 + 8);
   if (text.size() < kCacheFrom) {
-    encode_all(text, add_special_tokens, nullptr, ids);
+    encode_all(text, mode, nullptr, ids);
   } else {
     WordCache cache(std::clamp<std::size_t>(text.size() / 8, 64, std::size_t{1} << 15));
-    encode_all(text, add_special_tokens, &cache, ids);
+    encode_all(text, mode, &cache, ids);
   }
   return ids;
 }
 
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
+  return encode_whole(text, {.special = add_special_tokens});
+}
+
 void Tokenizer::encode_to(std::string_view text, bool add_special_tokens, WordCache& cache,
                           std::vector<std::int32_t>& ids) const {
-  encode_all(text, add_special_tokens, &cache, ids);
+  encode_all(text, {.special = add_special_tokens}, &cache, ids);
+}
+
+std::vector<std::int32_t> Tokenizer::encode_as_text(std::string_view text) const {
+  return encode_whole(text, {.as_text = true});
+}
+
+void Tokenizer::encode_as_text_to(std::string_view text, WordCache& cache, std::vector<std::int32_t>& ids) const {
+  encode_all(text, {.as_text = true}, &cache, ids);
 }
 
 std::string Tokenizer::decode_bytes(std::span<const std::int32_t> ids, bool skip_special_tokens) const {
@@ -100,6 +110,10 @@ bool Tokenizer::is_added(std::int32_t id) const {
   return id >= 0 && id < vocab_size() && parts_->tokens[static_cast<std::size_t>(id)].added;
 }
 
+bool Tokenizer::is_control(std::int32_t id) const {
+  return id >= 0 && id < vocab_size() && parts_->tokens[static_cast<std::size_t>(id)].control;
+}
+
 std::optional<std::int32_t> Tokenizer::bos_id() const { return parts_->bos; }
 std::optional<std::int32_t> Tokenizer::eos_id() const { return parts_->eos; }
 std::optional<std::int32_t> Tokenizer::pad_id() const { return parts_->pad; }
@@ -112,7 +126,7 @@ StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_special_token
 std::string StreamDecoder::push(std::int32_t id) {
   if (skip_special_tokens_ && tokenizer_.is_special(id)) return {};
   held_ += tokenizer_.token_bytes(id);
-  const std::size_t keep = unfinished(held_);
+  const std::size_t keep = unfinished_utf8(held_);
   std::string out = lossy_utf8(std::string_view(held_).substr(0, held_.size() - keep));
   held_.erase(0, held_.size() - keep);
   return out;

@@ -30,6 +30,11 @@ class Tokenizer {
   void encode_to(std::string_view text, bool add_special_tokens, WordCache& cache,
                  std::vector<std::int32_t>& ids) const;
 
+  // Text that is only text: control tokens spelled in it (is_control) are plain text, encoded alone, apart from what
+  // stands around them; other added tokens are found as ever. For documents and for what a user types.
+  std::vector<std::int32_t> encode_as_text(std::string_view text) const;
+  void encode_as_text_to(std::string_view text, WordCache& cache, std::vector<std::int32_t>& ids) const;
+
   // Valid UTF-8: what is not becomes U+FFFD. Ids outside the vocabulary print nothing.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens = false) const;
   // The same before U+FFFD is put in: exactly the bytes of the tokens.
@@ -41,6 +46,9 @@ class Tokenizer {
   std::string_view token_bytes(std::int32_t id) const;  // empty for an id without a token
   bool is_special(std::int32_t id) const;               // special:true
   bool is_added(std::int32_t id) const;                 // an added token, special or not
+  // A token that steers a model: special:true, one of the roles (bos_token ...), or spelled by the chat template
+  // (by chat_control_tokens of tokenizer_config.json where it is given; by DeepSeek-V3's turns without a template).
+  bool is_control(std::int32_t id) const;
 
   // bos_token and eos_token of tokenizer_config.json if it names them, else DeepSeek's names if they are in the
   // vocabulary.
@@ -54,8 +62,10 @@ class Tokenizer {
 
  private:
   explicit Tokenizer(std::shared_ptr<const Parts> parts) : parts_(std::move(parts)) {}
-  void encode_text(std::string_view text, WordCache* cache, std::vector<std::int32_t>& ids) const;
-  void encode_all(std::string_view text, bool special, WordCache* cache, std::vector<std::int32_t>& ids) const;
+  struct Mode;
+  void encode_text(std::string_view text, bool as_text, WordCache* cache, std::vector<std::int32_t>& ids) const;
+  void encode_all(std::string_view text, Mode mode, WordCache* cache, std::vector<std::int32_t>& ids) const;
+  std::vector<std::int32_t> encode_whole(std::string_view text, Mode mode) const;
 
   std::shared_ptr<const Parts> parts_;
 };

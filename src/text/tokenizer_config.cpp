@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "text/control_tokens.h"
 #include "text/special_tokens.h"
 #include "text/tokenizer_parts.h"
 
@@ -40,6 +41,11 @@ void read_tokenizer_config(const fs::path& path, Tokenizer::Parts& parts) {
   parts.bos = named_token(config, "bos_token", kBosName, parts);
   parts.eos = named_token(config, "eos_token", kEosName, parts);
   parts.pad = named_token(config, "pad_token", kPadName, parts);
+  for (AddedToken& token : parts.added) {
+    token.control = token.id == parts.bos || token.id == parts.eos || token.id == parts.pad;
+  }
+  mark_control_tokens(path.parent_path(), parts.added);
+  for (const AddedToken& token : parts.added) parts.tokens[static_cast<std::size_t>(token.id)].control = token.control;
   const auto add_bos = config.find("add_bos_token");
   parts.add_bos_token = add_bos != config.end() && add_bos->is_boolean() && add_bos->get<bool>();
 }

@@ -210,7 +210,7 @@ class Loader {
     } else {
       put(token.id, {token.content, true, token.special}, token.content);
     }
-    added_.push_back(std::move(token));
+    parts_->added.push_back(std::move(token));
   }
 
   void read_normalizer(const Json& normalizer) {
@@ -327,18 +327,6 @@ class Loader {
   }
 
   void finish() {
-    std::vector<AddedToken> raw, normalized;
-    for (const bool special : {true, false}) {  // special ones come first among equal contents
-      for (const AddedToken& token : added_) {
-        if (token.special != special) continue;
-        (token.normalized ? normalized : raw).push_back(token);
-      }
-    }
-    for (AddedToken& token : normalized) {
-      if (parts_->nfc) token.content = nfc(token.content);
-    }
-    parts_->raw = AddedTokenFinder(std::move(raw));
-    parts_->normalized = AddedTokenFinder(std::move(normalized));
     parts_->ids.reserve(parts_->tokens.size());
     for (const bool added : {true, false}) {
       for (std::size_t i = 0; i < parts_->tokens.size(); ++i) {
@@ -359,16 +347,31 @@ class Loader {
   IdsByText whole_pieces_;
   std::array<std::int32_t, 256> byte_ids_{};
   std::vector<Merge> merges_;
-  std::vector<AddedToken> added_;
 };
 
 }  // namespace
+
+void build_finders(Tokenizer::Parts& parts) {
+  std::vector<AddedToken> raw, normalized;
+  for (const bool special : {true, false}) {  // special ones come first among equal contents
+    for (const AddedToken& token : parts.added) {
+      if (token.special != special) continue;
+      (token.normalized ? normalized : raw).push_back(token);
+    }
+  }
+  for (AddedToken& token : normalized) {
+    if (parts.nfc) token.content = nfc(token.content);
+  }
+  parts.raw = AddedTokenFinder(std::move(raw));
+  parts.normalized = AddedTokenFinder(std::move(normalized));
+}
 
 Tokenizer Tokenizer::load(const fs::path& model_dir_or_json) {
   const bool folder = fs::is_directory(model_dir_or_json);
   const fs::path path = folder ? model_dir_or_json / "tokenizer.json" : model_dir_or_json;
   std::shared_ptr<Parts> parts = Loader(path).load();
   read_tokenizer_config(path.parent_path() / "tokenizer_config.json", *parts);
+  build_finders(*parts);
   return Tokenizer(std::move(parts));
 }
 

@@ -17,11 +17,13 @@ struct Token {
   std::string bytes;
   bool added = false;
   bool special = false;
+  bool control = false;
 };
 
 struct Tokenizer::Parts {
   std::vector<Token> tokens;  // by id
   IdsByText ids;
+  std::vector<AddedToken> added;
   AddedTokenFinder raw, normalized;  // looked for before and after the normalizer
   bool nfc = false;
   PreTokenizer pretokenizer;
@@ -32,7 +34,11 @@ struct Tokenizer::Parts {
   std::vector<std::string> warnings;
 };
 
-// Fills bos, eos, pad and add_bos_token from the file, or by DeepSeek's names if it is not there.
+// Fills bos, eos, pad and add_bos_token from tokenizer_config.json, or by DeepSeek's names if it is not there, and
+// marks the control tokens among the added ones (Tokenizer::is_control).
 void read_tokenizer_config(const std::filesystem::path& path, Tokenizer::Parts& parts);
+
+// Builds `raw` and `normalized` from `added`.
+void build_finders(Tokenizer::Parts& parts);
 
 }  // namespace hadal::text

@@ -64,6 +64,17 @@ Decoded decode_utf8(const char* p, const char* end) {
   return {value, static_cast<std::uint32_t>(n)};
 }
 
+std::size_t unfinished_utf8(std::string_view bytes) {
+  const char* const end = bytes.data() + bytes.size();
+  for (std::size_t back = std::min<std::size_t>(3, bytes.size()); back > 0; --back) {
+    const char* p = end - back;
+    bool complete = false;
+    if (utf8_prefix(p, end, complete) == back && !complete) return back;
+    if (back == 2 && p[0] == '\xED' && (p[1] & 0xE0) == 0xA0) return back;
+  }
+  return 0;
+}
+
 void append_utf8(std::string& out, char32_t c) {
   const auto put = [&](char32_t byte) { out.push_back(static_cast<char>(byte)); };
   if (c < 0x80) {

@@ -24,6 +24,10 @@ Decoded decode_utf8(const char* p, const char* end);
 // 0 if the first byte can begin none. p < end.
 std::size_t utf8_prefix(const char* p, const char* end, bool& complete);
 
+// Bytes at the end (at most 3) that begin a character which is not complete yet. Two bytes of a surrogate's three
+// count, too: Python's incremental decoder, the reference of this, gives them up only with the third.
+std::size_t unfinished_utf8(std::string_view bytes);
+
 void append_utf8(std::string& out, char32_t code_point);
 
 // Each maximal prefix of a valid sequence that is not completed becomes one U+FFFD, as everywhere else.
