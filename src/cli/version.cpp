@@ -1,11 +1,12 @@
 #include <CLI/CLI.hpp>
 
-#include <cstdio>
-
 #include "cli/verbs.h"
+#include "train/checkpoint.h"
 
 namespace hadal::cli {
 
-void add_version(CLI::App& app) { app.set_version_flag("--version", "hadal 0.1.0"); }
+void add_version(CLI::App& app) {
+  app.set_version_flag("--version", train::build_id(), "version, commit, compiler and flags");
+}
 
 }  // namespace hadal::cli

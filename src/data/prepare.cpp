@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/model_folder.h"
 #include "data/checksum.h"
 #include "data/shard_writer.h"
 
@@ -93,7 +94,8 @@ Prepared prepare(const std::vector<fs::path>& inputs, const text::Tokenizer& tok
 }
 
 std::uint64_t tokenizer_hash(const fs::path& dir) {
-  const MappedFile file(fs::is_directory(dir) ? dir / "tokenizer.json" : dir);
+  const fs::path given = model_folder(dir);
+  const MappedFile file(fs::is_directory(given) ? given / "tokenizer.json" : given);
   return hash_bytes(file.bytes());
 }
 

@@ -52,6 +52,13 @@ void KvCache::release(Sequence& sequence) {
   sequence = {};
 }
 
+void KvCache::truncate(Sequence& sequence, std::int64_t length) {
+  HADAL_ASSERT(length >= 0 && length <= sequence.length);
+  const auto kept = static_cast<std::size_t>((length + kBlock - 1) / kBlock);
+  for (; sequence.blocks.size() > kept; sequence.blocks.pop_back()) free_.push_back(sequence.blocks.back());
+  sequence.length = length;
+}
+
 std::int64_t KvCache::free_positions() const { return static_cast<std::int64_t>(free_.size()) * kBlock; }
 
 std::int64_t KvCache::bytes_per_token() const {

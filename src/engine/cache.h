@@ -23,6 +23,8 @@ class KvCache {
   // Makes room for `count` more positions of the sequence. Throws Error when the cache is full; nothing is lost then.
   void reserve(Sequence& sequence, std::int64_t count);
   void release(Sequence& sequence);
+  // Back to the first `length` positions; blocks that this leaves empty are free again.
+  void truncate(Sequence& sequence, std::int64_t length);
   const std::vector<ops::CacheLayer>& layers() const { return layers_; }
   nn::MlaForm form() const { return form_; }
   std::int64_t free_positions() const;

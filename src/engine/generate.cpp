@@ -1,6 +1,7 @@
 #include "engine/generate.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ops/lm_loss.h"
 
@@ -36,23 +37,53 @@ Generator::Generator(const kernels::Context& cx, const model::CausalLm& model, c
   if (settings.max_tokens < 0) fail("max tokens = {}: must be 0 or above", settings.max_tokens);
 }
 
-void Generator::feed(std::span<const std::int32_t> tokens) {
-  if (tokens.empty()) return;
+std::int64_t Generator::feed(std::span<const std::int32_t> tokens) {
+  if (tokens.empty()) return 0;
+  const std::int64_t before = dropped_;
   const auto count = static_cast<std::int64_t>(tokens.size());
   if (count > context_) {
     if (settings_.overflow == Overflow::stop) {
       fail("the prompt has {} tokens, the context {}: shorten it, raise --context or use --overflow drop-oldest", count,
            context_);
     }
-    tokens = tokens.subspan(tokens.size() - static_cast<std::size_t>(context_ / 2));
+    forget(0);
+    const auto left_out = tokens.size() - static_cast<std::size_t>(std::max<std::int64_t>(1, context_ / 2));
+    tokens = tokens.subspan(left_out);
+    dropped_ += static_cast<std::int64_t>(left_out);
+    position_ += static_cast<std::int64_t>(left_out);
   }
-  if (!make_room(static_cast<std::int64_t>(tokens.size()), nullptr)) {
+  if (!make_room(static_cast<std::int64_t>(tokens.size()))) {
     fail(
         "the conversation has {} tokens, {} more do not fit into a context of {}: start anew, raise --context or use "
         "--overflow drop-oldest",
         history_.size(), tokens.size(), context_);
   }
   run(tokens);
+  mark_ = {history_, position_, logits_, true};
+  return dropped_ - before;
+}
+
+void Generator::again(std::uint64_t seed) {
+  settings_.sampling.seed = seed;
+  if (mark_.in_cache) {
+    cache_.truncate(sequence_, static_cast<std::int64_t>(mark_.history.size()));
+    history_ = mark_.history;
+  } else {
+    cache_.release(sequence_);
+    history_.clear();
+    run(mark_.history);
+  }
+  position_ = mark_.position;
+  logits_ = mark_.logits;
+  mark_.in_cache = true;
+}
+
+void Generator::clear() {
+  cache_.release(sequence_);
+  history_.clear();
+  logits_ = {};
+  mark_ = {};
+  position_ = dropped_ = 0;
 }
 
 // Chunks end at multiples of 512 positions of the request, so that a prompt's result does not depend on how it was cut.
@@ -69,45 +100,55 @@ void Generator::run(std::span<const std::int32_t> tokens) {
   }
 }
 
-// Forgets the oldest half and reads the rest anew: positions start at 0 again, as the model was trained.
-bool Generator::make_room(std::int64_t count, Generated* generated) {
-  if (sequence_.length + count <= context_) return true;
-  if (settings_.overflow == Overflow::stop) return false;
-  const std::int64_t keep = std::min<std::int64_t>(context_ / 2, context_ - count);
-  const std::vector<std::int32_t> kept(
-      history_.end() - std::min<std::ptrdiff_t>(keep, static_cast<std::ptrdiff_t>(history_.size())), history_.end());
-  if (generated != nullptr) generated->dropped += static_cast<std::int64_t>(history_.size() - kept.size());
+// Reads the last `kept` tokens anew: positions start at 0 again, as the model was trained.
+void Generator::forget(std::size_t kept) {
+  const std::vector<std::int32_t> rest(history_.end() - static_cast<std::ptrdiff_t>(std::min(kept, history_.size())),
+                                       history_.end());
+  dropped_ += static_cast<std::int64_t>(history_.size() - rest.size());
   cache_.release(sequence_);
   history_.clear();
+  mark_.in_cache = false;
   const std::int64_t position = position_;
-  run(kept);
+  run(rest);
   position_ = position;
+}
+
+// Forgets the oldest half where there is no room.
+bool Generator::make_room(std::int64_t count) {
+  if (sequence_.length + count <= context_) return true;
+  if (settings_.overflow == Overflow::stop) return false;
+  forget(static_cast<std::size_t>(std::min<std::int64_t>(context_ / 2, context_ - count)));
   return true;
 }
 
 Generated Generator::generate(const OnToken& on_token) {
   if (!logits_.defined()) fail("nothing to go on from: the prompt is empty");
   Generated result;
-  while (static_cast<std::int64_t>(result.tokens.size()) < settings_.max_tokens) {
-    const std::vector<float> raw(logits_.span<float>().begin(), logits_.span<float>().end());
-    const std::int32_t id = sample(logits_.span<float>(), settings_.sampling, history_, position_);
-    if (std::find(settings_.stop_tokens.begin(), settings_.stop_tokens.end(), id) != settings_.stop_tokens.end()) {
+  const auto is_stop = [&](std::int32_t id) {
+    return std::find(settings_.stop_tokens.begin(), settings_.stop_tokens.end(), id) != settings_.stop_tokens.end();
+  };
+  const auto wanted = static_cast<std::size_t>(settings_.max_tokens);
+  bool go_on = true, room = true;
+  while (go_on && room && result.tokens.size() < wanted) {
+    const std::span<const float> raw = logits_.span<float>();
+    std::vector<float> filtered(raw.begin(), raw.end());
+    const std::int32_t id = sample(filtered, settings_.sampling, history_, position_);
+    if (is_stop(id)) {
       result.reason = StopReason::stop_token;
-      return result;
+      break;
     }
     result.logprobs.push_back(ops::log_prob_of_row(cx_, raw, id));
     result.tokens.push_back(id);
-    const bool go_on = on_token(id);
-    if (!make_room(1, &result)) {
-      result.reason = StopReason::context;
-      return result;
-    }
-    run({&id, 1});
-    if (!go_on) {
-      result.reason = StopReason::stop_string;
-      return result;
-    }
+    go_on = on_token(id);
+    room = make_room(1);
+    if (room) run({&id, 1});
   }
+  if (!go_on) {
+    result.reason = StopReason::stop_string;
+  } else if (!room && result.tokens.size() < wanted) {
+    result.reason = StopReason::context;
+  }
+  result.dropped = std::exchange(dropped_, 0);
   return result;
 }
 

@@ -26,7 +26,8 @@ struct GenerateSettings {
   std::vector<std::int64_t> stop_tokens;  // usually the model's EOS
 };
 
-// stop_string: on_token ended it. interrupted is for callers, who know why they did.
+// stop_string: on_token ended it. interrupted is for callers, who know why they did. Where two meet, what was asked for
+// comes first: a stop string or token, then max_tokens, then the end of the context.
 enum class StopReason : std::uint8_t { max_tokens, stop_token, stop_string, context, interrupted };
 std::string_view name_of(StopReason reason);
 
@@ -34,7 +35,7 @@ struct Generated {
   std::vector<std::int32_t> tokens;  // without the stop token
   std::vector<float> logprobs;       // of each token under the unfiltered distribution
   StopReason reason = StopReason::max_tokens;
-  std::int64_t dropped = 0;  // tokens forgotten at the end of the context
+  std::int64_t dropped = 0;  // tokens forgotten since the generation before this one, of what was fed, too
 };
 
 // Called with each new token (a stop token excepted). Return false to end.
@@ -44,15 +45,30 @@ using OnToken = std::function<bool(std::int32_t)>;
 class Generator {
  public:
   Generator(const kernels::Context& cx, const model::CausalLm& model, const GenerateSettings& settings);
-  // Appends to what the model has seen. Throws Error if a prompt alone exceeds the context and overflow is stop.
-  void feed(std::span<const std::int32_t> tokens);
+  // Appends to what the model has seen. Returns how many tokens were forgotten for it: of a text longer than the
+  // context everything but its last half context. Throws Error if there is no room and overflow is stop; nothing
+  // changes then.
+  std::int64_t feed(std::span<const std::int32_t> tokens);
   // At least one token must have been fed.
   Generated generate(const OnToken& on_token);
+  // Back to where the last feed() ended, with another seed: for one more answer to the same text.
+  void again(std::uint64_t seed);
+  // Forgets everything.
+  void clear();
   const std::vector<std::int32_t>& history() const { return history_; }
 
  private:
   void run(std::span<const std::int32_t> tokens);
-  bool make_room(std::int64_t count, Generated* generated);
+  void forget(std::size_t kept);
+  bool make_room(std::int64_t count);
+
+  // Where the last feed() ended.
+  struct Mark {
+    std::vector<std::int32_t> history;
+    std::int64_t position = 0;
+    Tensor logits;
+    bool in_cache = false;  // the cache still begins with `history`
+  };
 
   const kernels::Context& cx_;
   const model::CausalLm& model_;
@@ -62,7 +78,9 @@ class Generator {
   Sequence sequence_;
   std::vector<std::int32_t> history_;  // tokens in the cache
   std::int64_t position_ = 0;          // tokens seen since the start, dropped ones included: keys the draws
+  std::int64_t dropped_ = 0;           // since the last generation
   Tensor logits_;                      // of the last fed token
+  Mark mark_;
 };
 
 // Turns tokens into text, holding back what may yet become a stop string or half a character.

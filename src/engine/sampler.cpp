@@ -14,6 +14,7 @@ namespace hadal::engine {
 namespace {
 
 constexpr float kRemoved = -std::numeric_limits<float>::infinity();
+constexpr double kSmallest = std::numeric_limits<float>::min(), kLargest = std::numeric_limits<float>::max();
 
 std::vector<double> softmax(std::span<const float> logits) {
   const float most = *std::max_element(logits.begin(), logits.end());
@@ -33,6 +34,17 @@ void penalise(std::span<float> logits, double penalty, std::span<const std::int3
     float& z = logits[static_cast<std::size_t>(id)];
     z = z < 0 ? z * static_cast<float>(penalty) : z / static_cast<float>(penalty);
   }
+}
+
+// z / T in float, as transformers computes it. Where T or the highest quotient has no place in float, the distances to
+// the highest logit are divided instead, in double: the same distribution, and near T = 0 its limit.
+void divide_by(std::span<float> logits, double temperature) {
+  const double most = *std::max_element(logits.begin(), logits.end());
+  if (temperature >= kSmallest && temperature <= kLargest && std::fabs(most) / temperature <= kLargest) {
+    for (float& z : logits) z /= static_cast<float>(temperature);
+    return;
+  }
+  for (float& z : logits) z = static_cast<float>(std::max((static_cast<double>(z) - most) / temperature, -kLargest));
 }
 
 void keep_top_k(std::span<float> logits, std::int64_t k) {
@@ -74,15 +86,13 @@ void SamplingSettings::check() const {
   if (top_k < 0) fail("top-k = {}: must be 0 (off) or above", top_k);
   if (!(top_p > 0 && top_p <= 1)) fail("top-p = {}: must be above 0 and at most 1", top_p);
   if (!(min_p >= 0 && min_p <= 1)) fail("min-p = {}: must be from 0 to 1", min_p);
-  if (!(repetition_penalty > 0) || !std::isfinite(repetition_penalty))
-    fail("repetition penalty = {}: must be above 0", repetition_penalty);
+  if (!(repetition_penalty >= 1e-3 && repetition_penalty <= 1e3))  // beyond, logits leave the numbers of float
+    fail("repetition penalty = {}: must be from 0.001 to 1000; 1 is off", repetition_penalty);
 }
 
 void filter_logits(std::span<float> logits, const SamplingSettings& s, std::span<const std::int32_t> history) {
   if (s.repetition_penalty != 1.0) penalise(logits, s.repetition_penalty, history);
-  if (s.temperature != 1.0 && s.temperature > 0) {
-    for (float& z : logits) z /= static_cast<float>(s.temperature);
-  }
+  if (s.temperature != 1.0 && s.temperature > 0) divide_by(logits, s.temperature);
   if (s.top_k > 0) keep_top_k(logits, s.top_k);
   if (s.top_p < 1) keep_top_p(logits, s.top_p);
   if (s.min_p > 0) keep_min_p(logits, s.min_p);
@@ -90,9 +100,13 @@ void filter_logits(std::span<float> logits, const SamplingSettings& s, std::span
 
 std::int32_t sample(std::span<float> logits, const SamplingSettings& s, std::span<const std::int32_t> history,
                     std::int64_t position) {
+  bool finite = false;  // one at least: -inf is a token that the model rules out
   for (const float z : logits) {
-    if (std::isnan(z)) fail("the model's logits at position {} are not numbers: its weights are damaged", position);
+    finite = finite || std::isfinite(z);
+    if (std::isnan(z) || z > kLargest)
+      fail("the model's logits at position {} are not numbers: its weights are damaged", position);
   }
+  if (!finite) fail("the model's logits at position {} are all -inf: its weights are damaged", position);
   if (s.temperature == 0) {
     if (s.repetition_penalty != 1.0) penalise(logits, s.repetition_penalty, history);
     return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());

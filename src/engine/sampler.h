@@ -8,11 +8,11 @@
 namespace hadal::engine {
 
 struct SamplingSettings {
-  double temperature = 1.0;  // 0: greedy, the highest logit, lowest id on ties
-  std::int64_t top_k = 0;    // 0: off
-  double top_p = 1.0;        // 1: off
-  double min_p = 0.0;        // 0: off
-  double repetition_penalty = 1.0;
+  double temperature = 1.0;         // 0: greedy, the highest logit, lowest id on ties
+  std::int64_t top_k = 0;           // 0: off
+  double top_p = 1.0;               // 1: off
+  double min_p = 0.0;               // 0: off
+  double repetition_penalty = 1.0;  // 0.001 to 1000
   std::uint64_t seed = 0;
   void check() const;  // Throws Error naming the setting that is out of range
 };

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/model_folder.h"
 
 namespace hadal::io {
 
@@ -31,7 +32,8 @@ nlohmann::json read_weight_map(const fs::path& index) {
 
 bool has_weights(const fs::path& dir) { return fs::exists(dir / kSingle) || fs::exists(dir / kIndex); }
 
-HfDir::HfDir(const fs::path& dir) : dir_(dir) {
+HfDir::HfDir(const fs::path& given) : dir_(model_folder(given)) {
+  const fs::path& dir = dir_;
   if (!fs::is_directory(dir)) fail("{}: there is no such model folder", dir.string());
   if (!has_weights(dir)) fail("{}: neither {} nor {} is there", dir.string(), kSingle, kIndex);
   if (!fs::exists(dir / kSingle)) {
@@ -136,7 +138,8 @@ void WeightsWriter::write_index() const {
   write_file_atomically(dir_ / kIndex, index.dump(2) + "\n");
 }
 
-void copy_companions(const fs::path& from, const fs::path& to) {
+void copy_companions(const fs::path& given, const fs::path& to) {
+  const fs::path from = model_folder(given);
   constexpr std::array kNames = {"tokenizer.json",
                                  "tokenizer_config.json",
                                  "special_tokens_map.json",

@@ -14,8 +14,9 @@ namespace hadal::io {
 
 class HfDir {
  public:
-  // Throws Error naming what is missing: the folder, its weights, a shard, or a tensor that the index promises.
-  explicit HfDir(const std::filesystem::path& dir);
+  // A run (base/model_folder.h) is its newest checkpoint. Throws Error naming what is missing: the folder, its weights, a
+  // shard, or a tensor that the index promises.
+  explicit HfDir(const std::filesystem::path& given);
 
   const std::filesystem::path& path() const { return dir_; }
   bool contains(const std::string& name) const { return shard_of_.contains(name); }
@@ -57,6 +58,6 @@ class WeightsWriter {
 
 // Copies tokenizer files, chat template and generation_config.json, those that are there. Throws Error if one cannot be
 // read.
-void copy_companions(const std::filesystem::path& from, const std::filesystem::path& to);
+void copy_companions(const std::filesystem::path& given, const std::filesystem::path& to);
 
 }  // namespace hadal::io

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/model_folder.h"
 #include "model/config.h"
 
 namespace hadal::model {
@@ -286,7 +287,7 @@ void read_gqa(Reader& r, Config& c) {
 }  // namespace
 
 Config load_config(const std::filesystem::path& dir_or_json) {
-  const fs::path path = fs::is_directory(dir_or_json) ? dir_or_json / "config.json" : dir_or_json;
+  const fs::path given = model_folder(dir_or_json), path = fs::is_directory(given) ? given / "config.json" : given;
   const json j = read_json(path);
   Reader r(j, path.string());
   Config c;

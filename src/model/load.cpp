@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/model_folder.h"
 #include "io/convert.h"
 #include "model/names.h"
 
@@ -52,11 +53,9 @@ void check_copies(const Config& config, const io::HfDir& dir) {
   }
 }
 
-CausalLm load_model(const std::filesystem::path& dir, DType act, std::optional<MtpHidden> mtp_hidden) {
+CausalLm load_model(const std::filesystem::path& given, DType act, std::optional<MtpHidden> mtp_hidden) {
+  const std::filesystem::path dir = model_folder(given);  // once: a run may save another one meanwhile
   if (!std::filesystem::is_directory(dir)) fail("{}: there is no such model folder", dir.string());
-  if (!std::filesystem::exists(dir / "config.json") && std::filesystem::is_directory(dir / "checkpoints")) {
-    fail("{}: is the folder of a run: its models are in {}", dir.string(), (dir / "checkpoints").string());
-  }
   const Config stated = load_config(dir);
   const io::HfDir weights(dir);
   Config config = config_of_weights(stated, weights);

@@ -10,10 +10,11 @@
 
 namespace hadal::model {
 
-// Loads config and weights; weights are converted to the compute dtype. Without any tensor of the MTP layers that the
-// config announces, the model has none (names.h). mtp_hidden overrides the config's. Throws Error naming the tensor
-// that is missing or mis-shaped, or the config field that is not supported.
-CausalLm load_model(const std::filesystem::path& dir, DType act, std::optional<MtpHidden> mtp_hidden = std::nullopt);
+// Loads config and weights of a model folder, or of a run's newest checkpoint; weights are converted to the compute
+// dtype. Without any tensor of the MTP layers that the config announces, the model has none (names.h). mtp_hidden
+// overrides the config's. Throws Error naming the tensor that is missing or mis-shaped, or the config field that is not
+// supported.
+CausalLm load_model(const std::filesystem::path& given, DType act, std::optional<MtpHidden> mtp_hidden = std::nullopt);
 
 // Throws Error naming the first tensor that is missing, mis-shaped, or has no place in the config. Reads headers only.
 void check_weights(const Config& config, const io::HfDir& dir);

@@ -17,7 +17,8 @@ namespace hadal::text {
 
 class Tokenizer {
  public:
-  // A model directory (tokenizer.json and, if there, tokenizer_config.json) or the path of a tokenizer.json.
+  // A model directory (tokenizer.json and, if there, tokenizer_config.json), a run (base/model_folder.h) or the path of a
+  // tokenizer.json.
   // Throws Error naming the file and the part that is broken or not supported.
   static Tokenizer load(const std::filesystem::path& model_dir_or_json);
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/model_folder.h"
 #include "text/byte_table.h"
 #include "text/normalize.h"
 #include "text/tokenizer_parts.h"
@@ -367,8 +368,8 @@ void build_finders(Tokenizer::Parts& parts) {
 }
 
 Tokenizer Tokenizer::load(const fs::path& model_dir_or_json) {
-  const bool folder = fs::is_directory(model_dir_or_json);
-  const fs::path path = folder ? model_dir_or_json / "tokenizer.json" : model_dir_or_json;
+  const fs::path given = model_folder(model_dir_or_json);
+  const fs::path path = fs::is_directory(given) ? given / "tokenizer.json" : given;
   std::shared_ptr<Parts> parts = Loader(path).load();
   read_tokenizer_config(path.parent_path() / "tokenizer_config.json", *parts);
   build_finders(*parts);

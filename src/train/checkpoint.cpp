@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 #include <cstring>
 
 #include "base/file.h"
@@ -87,26 +86,6 @@ void remove_old(const fs::path& run_dir, std::int64_t keep, std::int64_t best) {
 }
 
 }  // namespace
-
-std::string build_id() { return "hadal 0.1.0, gcc " __VERSION__; }
-
-fs::path checkpoint_dir(const fs::path& run_dir, std::int64_t step) {
-  return run_dir / "checkpoints" / fmt::format("step-{:08}", step);
-}
-
-std::vector<std::int64_t> list_checkpoints(const fs::path& run_dir) {
-  std::vector<std::int64_t> steps;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(run_dir / "checkpoints", none)) {
-    const std::string name = entry.path().filename().string();
-    std::int64_t step = -1;
-    if (!name.starts_with("step-") || !entry.is_directory()) continue;
-    std::from_chars(name.data() + 5, name.data() + name.size(), step);
-    if (step >= 0 && name == checkpoint_dir(run_dir, step).filename()) steps.push_back(step);
-  }
-  std::sort(steps.begin(), steps.end());
-  return steps;
-}
 
 void remove_unfinished(const fs::path& run_dir) {
   std::vector<fs::path> found;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/model_folder.h"
 #include "train/ema.h"
 #include "train/optimizer.h"
 #include "train/recipe.h"
@@ -33,13 +34,12 @@ struct Trained {
   Ema& ema;
 };
 
+// The program that runs: version, commit, compiler, flags; as `hadal --version` prints it. Written at build time by
+// cmake/build_id.cmake.
 std::string build_id();
 
-// checkpoints/step-00001234; steps sort by name.
-std::filesystem::path checkpoint_dir(const std::filesystem::path& run_dir, std::int64_t step);
-
-// Steps of the complete checkpoints in a run, rising. Other folders and files there are not looked at.
-std::vector<std::int64_t> list_checkpoints(const std::filesystem::path& run_dir);
+using hadal::checkpoint_dir;
+using hadal::list_checkpoints;
 // Removes what interrupted saves left behind. Only for the one who holds the run folder: it would hurt a running save.
 void remove_unfinished(const std::filesystem::path& run_dir);
 

@@ -157,7 +157,8 @@ echo '{"step":' >>hurt/metrics.jsonl
 wrong "damaged metrics" "hurt/metrics.jsonl:6 is not valid JSON" "$hadal" report hurt
 mkdir run/checkpoints/step-00000099.tmp
 "$hadal" report run >/dev/null && [ -d run/checkpoints/step-00000099.tmp ] && echo "ok: report leaves a save in progress alone" || { echo "NO: report touched a save"; bad=1; }
-wrong "run instead of a model" "run: is the folder of a run|run/checkpoints" "$hadal" generate run --prompt x
+mkdir -p empty/checkpoints
+wrong "run that has no checkpoint yet" "empty: is the folder of a run|no checkpoint yet" "$hadal" generate empty --prompt x
 wrong "preset instead of a model" "tiny: there is no such model folder" "$hadal" generate tiny --prompt x
 
 v3=$data/models/v3

@@ -26,6 +26,10 @@ check "JSON has its keys" same "$(python3 -c 'import json; print(*json.load(open
 check "as many log-probs as tokens" python3 -c 'import json; d = json.load(open("one.json")); assert len(d["ids"]) == len(d["logprobs"]) == 40 and max(d["logprobs"]) <= 0'
 check "streamed bytes are UTF-8 at any temperature" python3 -c 'import sys; open(sys.argv[1], encoding="utf-8").read()' <(generate "x" --max-tokens 200 --temperature 5)
 
+check "a run stands for its newest checkpoint" same "$("$hadal" generate run --prompt the --max-tokens 30 --seed 1 --threads 2 2>err.txt)" "$(generate the --max-tokens 30 --seed 1)"
+for verb in "inspect run --json" "tokenizer encode --model run recipe.toml"; do
+  check "a run stands for its newest checkpoint: ${verb% *}" same "$("$hadal" $verb)" "$("$hadal" ${verb/run/$model})"
+done
 check "same seed, same text" same "$(generate the --max-tokens 30 --seed 1)" "$(generate the --max-tokens 30 --seed 1)"
 check "other seed, other text" test "$(generate the --max-tokens 30 --seed 1)" != "$(generate the --max-tokens 30 --seed 2)"
 check "the number of threads changes nothing" same "$(generate the --max-tokens 30 --seed 1)" "$("$hadal" generate "$model" --threads 1 --prompt the --max-tokens 30 --seed 1 2>err.txt)"

@@ -168,6 +168,85 @@ TEST(Generate, PromptsThatDoNotFit) {
   EXPECT_THROW(empty.generate([](std::int32_t) { return true; }), Error);
 }
 
+// What is forgotten of what was fed counts as well.
+TEST(Generate, WhatIsForgottenOfAPromptIsCounted) {
+  const SmallModel s;
+  test::Random random(3);
+  const Tokens prompt = test::random_tokens(random, 100, 97);
+  GenerateSettings g = greedy(1);
+  g.context = 64;
+  g.overflow = Overflow::drop_oldest;
+  Generator one(s.cx, s.model, g);
+  EXPECT_EQ(one.feed(prompt), 68);
+  EXPECT_EQ(one.generate([](std::int32_t) { return true; }).dropped, 68);
+  EXPECT_EQ(one.generate([](std::int32_t) { return true; }).dropped, 0) << "counted once";
+  // A long text after a conversation: all of that is gone, too.
+  Generator two(s.cx, s.model, g);
+  EXPECT_EQ(two.feed(std::span(prompt).first(10)), 0);
+  EXPECT_EQ(two.feed(prompt), 10 + 68);
+  EXPECT_EQ(two.history(), Tokens(prompt.end() - 32, prompt.end()));
+  // A text that fits only without the older half.
+  EXPECT_EQ(two.feed(std::span(prompt).first(40)), 8) << "24 of 32 stay";
+  EXPECT_EQ(two.history().size(), 64U);
+  for (const std::int64_t context : {1, 2, 3}) {
+    g.context = context;
+    g.max_tokens = 7;
+    Generator tiny(s.cx, s.model, g);
+    const std::int64_t kept = std::max<std::int64_t>(1, context / 2);
+    EXPECT_EQ(tiny.feed(prompt), 100 - kept);
+    EXPECT_EQ(tiny.generate([](std::int32_t) { return true; }).tokens.size(), 7U) << context;
+  }
+}
+
+// Two reasons at one token: a stop string first, then max_tokens, then the end of the context.
+TEST(Generate, OfTwoReasonsTheOneThatWasAskedFor) {
+  const SmallModel s;
+  for (const std::int64_t max_tokens : {3, 30}) {
+    GenerateSettings g = greedy(max_tokens);
+    g.context = static_cast<std::int64_t>(kPrompt.size()) + 2;  // the third token has no place any more
+    for (const bool stop : {false, true}) {
+      Generator generator(s.cx, s.model, g);
+      generator.feed(kPrompt);
+      int seen = 0;
+      const Generated made = generator.generate([&](std::int32_t) { return ++seen < 3 || !stop; });
+      EXPECT_EQ(made.tokens.size(), 3U);
+      EXPECT_EQ(made.reason, stop              ? StopReason::stop_string
+                             : max_tokens == 3 ? StopReason::max_tokens
+                                               : StopReason::context);
+    }
+  }
+}
+
+// Another answer to the same text is the one that a new conversation gives, also after the text was partly forgotten.
+TEST(Generate, AgainIsAFreshConversation) {
+  const SmallModel s(DType::bf16);
+  GenerateSettings g;
+  g.max_tokens = 150;
+  g.overflow = Overflow::drop_oldest;
+  for (const std::int64_t context : {64, 300}) {
+    g.context = context;
+    Generator generator(s.cx, s.model, g);
+    generator.feed(kPrompt);
+    generator.generate([](std::int32_t) { return true; });
+    for (const std::uint64_t seed : {7, 8}) {
+      generator.again(seed);
+      GenerateSettings fresh = g;
+      fresh.sampling.seed = seed;
+      const Generated again = generator.generate([](std::int32_t) { return true; }), want = s.generate(fresh, kPrompt);
+      EXPECT_EQ(again.tokens, want.tokens) << context;
+      EXPECT_EQ(again.logprobs, want.logprobs) << context;
+      EXPECT_EQ(again.dropped, want.dropped) << context;
+    }
+    generator.clear();
+    EXPECT_TRUE(generator.history().empty());
+    generator.feed(kPrompt);
+    generator.again(7);
+    GenerateSettings fresh = g;
+    fresh.sampling.seed = 7;
+    EXPECT_EQ(generator.generate([](std::int32_t) { return true; }).tokens, s.generate(fresh, kPrompt).tokens);
+  }
+}
+
 text::Tokenizer tokenizer() { return text::Tokenizer::load(HADAL_TEST_DATA "/text/tokenizers/tiny_deepseek_v3"); }
 
 bool is_utf8(const std::string& s) {

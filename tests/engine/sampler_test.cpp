@@ -121,9 +121,51 @@ TEST(Sampler, RemovedTokensAreNeverDrawn) {
   }
 }
 
+// At the ends of float and double a temperature gives its limit: greedy text, or every token alike.
+TEST(Sampler, ExtremeTemperaturesGiveTheirLimit) {
+  const std::vector<float> logits[] = {{1, 30, 29.99F, -80}, {-5, -3, -3.0001F, -90}, {0, 1e-30F, -1e-30F, -1}};
+  for (const std::vector<float>& z : logits) {
+    for (const double t : {1e-30, 1e-37, 1e-38, 1e-40, 1e-45, 1e-100, 1e-310, 5e-324}) {
+      SamplingSettings s, filtered;
+      s.temperature = filtered.temperature = t;
+      filtered.top_p = 0.5;
+      filtered.min_p = 0.1;
+      filtered.top_k = 3;
+      for (int i = 0; i < 50; ++i) {
+        // 1e-30 / 1e-30 = 1 is no limit yet.
+        if (z[1] != 1e-30F || t < 1e-33) {
+          ASSERT_EQ(draw(z, s, i), 1) << t;
+        }
+        ASSERT_LT(draw(z, filtered, i), 3) << t;
+      }
+    }
+    for (const double t : {1e30, 1e39, 1e300, std::numeric_limits<double>::max()}) {
+      SamplingSettings s;
+      s.temperature = t;
+      std::vector<int> counts(4);
+      for (int i = 0; i < 4000; ++i) ++counts[static_cast<std::size_t>(draw(z, s, i))];
+      for (const int n : counts) EXPECT_NEAR(n, 1000, 140) << t;  // five standard deviations
+    }
+  }
+  // What the model rules out stays out.
+  SamplingSettings s;
+  for (const double t : {1e-40, 1.5, 1e300}) {
+    s.temperature = t;
+    for (int i = 0; i < 50; ++i)
+      ASSERT_EQ(draw({-std::numeric_limits<float>::infinity(), 2, -std::numeric_limits<float>::infinity()}, s, i), 1);
+  }
+}
+
 TEST(Sampler, DamagedLogitsAreAnError) {
-  std::vector<float> z = {1, std::nanf("")};
-  EXPECT_THROW(sample(z, {}, {}, 7), Error);
+  const float inf = std::numeric_limits<float>::infinity();
+  for (const std::vector<float>& damaged : {std::vector<float>{1, std::nanf("")}, {1, inf}, {-inf, -inf}}) {
+    for (const double t : {0.0, 1.0}) {
+      SamplingSettings s;
+      s.temperature = t;
+      std::vector<float> z = damaged;
+      EXPECT_THROW(sample(z, s, {}, 7), Error);
+    }
+  }
 }
 
 TEST(Sampler, SettingsOutOfRangeAreNamed) {
@@ -144,7 +186,7 @@ TEST(Sampler, SettingsOutOfRangeAreNamed) {
     EXPECT_NE(message([v](auto& s) { s.top_p = v; }).find("top-p"), std::string::npos) << v;
   for (const double v : {-0.1, 1.01, nan})
     EXPECT_NE(message([v](auto& s) { s.min_p = v; }).find("min-p"), std::string::npos) << v;
-  for (const double v : {0.0, -1.0, nan, std::numeric_limits<double>::infinity()})
+  for (const double v : {0.0, -1.0, 1e-40, 1e40, nan, std::numeric_limits<double>::infinity()})
     EXPECT_NE(message([v](auto& s) { s.repetition_penalty = v; }).find("repetition"), std::string::npos) << v;
   EXPECT_NE(message([](auto& s) { s.top_k = -1; }).find("top-k"), std::string::npos);
   EXPECT_EQ(message([](auto&) {}), "");
