@@ -18,6 +18,7 @@ build     needed    fmt/core.h               libfmt-dev
 build     needed    pcre2.h                  libpcre2-dev
 build     needed    utf8proc.h               libutf8proc-dev
 build     needed    zstd.h                   libzstd-dev
+build     needed    zlib.h                   zlib1g-dev
 build     needed    gtest/gtest.h            libgtest-dev
 build     optional  ccache                   ccache
 build     optional  mold                     mold

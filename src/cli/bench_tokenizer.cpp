@@ -5,14 +5,15 @@
 #include <chrono>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/bench.h"
+#include "data/checksum.h"
+#include "data/documents.h"
 #include "data/mixed_text.h"
-#include "data/prepare.h"
-#include "data/shard.h"
 #include "text/bpe_trainer.h"
 #include "text/tokenizer.h"
 
@@ -64,8 +65,11 @@ struct Measured {
 std::vector<std::string> documents_of(const Arguments& a) {
   if (a.texts.empty()) return data::mixed_text(a.seed, static_cast<std::size_t>(a.bytes));
   std::vector<std::string> documents;
-  for (const std::string& path : a.texts)
-    data::read_documents(path, [&](std::string_view text) { documents.emplace_back(text); });
+  std::string document;
+  data::read_documents(data::find_inputs(a.texts), {}, [&](std::string_view text, bool last) {
+    document += text;
+    if (last) documents.push_back(std::exchange(document, {}));
+  });
   return documents;
 }
 

@@ -8,7 +8,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/words.h"
 #include "cli/failure.h"
+#include "cli/text_inputs.h"
 #include "cli/verbs.h"
 #include "data/generate.h"
 #include "data/prepare.h"
@@ -20,31 +22,86 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void prepare(const std::string& tokenizer_dir, const std::vector<std::string>& inputs, const std::string& out) {
-  const text::Tokenizer tokenizer = text::Tokenizer::load(tokenizer_dir);
-  for (const std::string& warning : tokenizer.warnings()) fmt::print(stderr, "note: {}\n", warning);
-  std::vector<fs::path> files(inputs.begin(), inputs.end());
-  Progress progress("preparing", 0, "bytes");
-  const data::Prepared p =
-      data::prepare(files, tokenizer, data::tokenizer_hash(tokenizer_dir), out,
-                    [&](std::uint64_t bytes) { progress.update(static_cast<std::int64_t>(bytes)); });
-  progress.finish();
-  fmt::print("{}: {} documents, {} tokens, {} bytes of text, {:.2f} bytes a token\n", out, p.documents, p.tokens,
-             p.text_bytes, static_cast<double>(p.text_bytes) / static_cast<double>(p.tokens));
+struct PrepareArguments {
+  TextInputs inputs;
+  std::string tokenizer, out;
+  data::PrepareOptions options;
+  bool as_json = false;
+};
+
+json json_of(const data::Prepared::Part& part) {
+  return {{"documents", part.documents}, {"tokens", part.tokens}, {"text_bytes", part.text_bytes}};
 }
 
-void info(const std::string& folder) {
+void print_part(const std::string& folder, const data::Prepared::Part& part) {
+  fmt::print("{}: {}, {}, {} of text, {:.2f} bytes per token\n", folder, plural(part.documents, "document"),
+             plural(part.tokens, "token"), plural(part.text_bytes, "byte"),
+             static_cast<double>(part.text_bytes) / static_cast<double>(part.tokens));
+}
+
+void prepare(PrepareArguments& a) {
+  const text::Tokenizer tokenizer = text::Tokenizer::load(a.tokenizer);
+  for (const std::string& warning : tokenizer.warnings()) fmt::print(stderr, "note: {}\n", warning);
+  const data::Inputs files = open_inputs(a.inputs);
+  a.options.read = a.inputs.read;
+  a.options.threads = threads_of(a.inputs);
+  Progress progress("preparing", static_cast<std::int64_t>(files.bytes), "bytes");
+  a.options.progress = reading_progress(progress);
+  const data::Prepared p = data::prepare(files, tokenizer, data::tokenizer_hash(a.tokenizer), a.out, a.options);
+  progress.finish();
+  print_notes(p.read);
+  const std::string validation = (fs::path(a.out) / "validation").string();
+  if (a.as_json) {
+    json j = {{"folder", a.out}, {"training", json_of(p.training)}};
+    if (p.validation.documents > 0) j["validation"] = json_of(p.validation);
+    j["left_out"] = {{"empty", p.read.empty_documents},
+                     {"damaged_documents", p.read.bad_values},
+                     {"files", p.read.bad_files + p.read.binary_files},
+                     {"nul_bytes", p.read.nul_bytes},
+                     {"files_cut_short", p.read.cut_files}};
+    j["bytes_not_utf8"] = p.read.invalid_bytes;
+    fmt::print("{}\n", j.dump());
+    return;
+  }
+  print_part(a.out, p.training);
+  if (p.validation.documents > 0) print_part(validation, p.validation);
+}
+
+std::string line_of(const data::ShardInfo& i) {
+  return fmt::format("{}, {}, {} of text", plural(i.documents, "document"), plural(i.tokens, "token"),
+                     plural(i.text_bytes, "byte"));
+}
+
+void info(const std::string& folder, bool as_json) {
   data::ShardInfo total;
+  json shards = json::array();
   for (const data::Shard& s : data::open_shards(folder)) {
     const data::ShardInfo& i = s.info();
-    fmt::print("{}: {} documents, {} tokens of {} bytes, {} bytes of text, tokenizer {:016x}\n",
-               s.path().filename().string(), i.documents, i.tokens, i.token_bytes, i.text_bytes, i.tokenizer_hash);
+    const std::string name = s.path().filename().string();
+    if (as_json) {
+      shards.push_back({{"file", name},
+                        {"documents", i.documents},
+                        {"tokens", i.tokens},
+                        {"text_bytes", i.text_bytes},
+                        {"bytes_per_token_id", i.token_bytes},
+                        {"tokenizer", fmt::format("{:016x}", i.tokenizer_hash)}});
+    } else {
+      fmt::print("{}: {}, ids of {} bytes, tokenizer {:016x}\n", name, line_of(i), i.token_bytes, i.tokenizer_hash);
+    }
     total.documents += i.documents;
     total.tokens += i.tokens;
     total.text_bytes += i.text_bytes;
   }
-  fmt::print("{}: {} documents, {} tokens, {} bytes of text\n", folder, total.documents, total.tokens,
-             total.text_bytes);
+  if (as_json) {
+    fmt::print("{}\n", json{{"folder", folder},
+                            {"documents", total.documents},
+                            {"tokens", total.tokens},
+                            {"text_bytes", total.text_bytes},
+                            {"shards", shards}}
+                           .dump());
+    return;
+  }
+  fmt::print("{}: {}\n", folder, line_of(total));
 }
 
 void generate(const std::string& kind, std::uint64_t seed, std::int64_t bytes, const std::string& out) {
@@ -58,26 +115,34 @@ void generate(const std::string& kind, std::uint64_t seed, std::int64_t bytes, c
     written += static_cast<std::int64_t>(text.size());
   }
   file.commit();
-  fmt::print("{}: {} bytes of generated text\n", out, written);
+  fmt::print("{}: {} of generated text\n", out, plural(static_cast<std::uint64_t>(written), "byte"));
 }
 
 }  // namespace
 
 void add_data(CLI::App& app) {
   struct Arguments {
-    std::string tokenizer, out, folder, kind = "prose";
+    std::string out, folder, kind = "prose";
     std::uint64_t seed = 1;
     std::int64_t bytes = 1000000;
-    std::vector<std::string> inputs;
+    bool as_json = false;
   };
   auto a = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("data", "token shards for training");
   verb->require_subcommand(1);
-  CLI::App* p = verb->add_subcommand("prepare", "encode .txt, .jsonl and .jsonl.zst files into token shards");
-  p->add_option("--tokenizer", a->tokenizer, "folder with tokenizer.json")->required();
-  p->add_option("--input", a->inputs, "text files")->required();
-  p->add_option("--out", a->out, "new folder for the shards")->required();
-  p->callback([a] { prepare(a->tokenizer, a->inputs, a->out); });
+  CLI::App* p = verb->add_subcommand("prepare", "encode text files into token shards");
+  auto pa = std::make_shared<PrepareArguments>();
+  p->add_option("--tokenizer", pa->tokenizer, "folder with tokenizer.json")->required();
+  add_text_inputs(*p, pa->inputs);
+  p->add_option("--out", pa->out, "new folder for the shards; it appears when all is done")->required();
+  p->add_flag("--force", pa->options.replace, "replace the shards of an earlier preparation in that folder");
+  p->add_option("--validation-share", pa->options.validation_share,
+                "this share of the text goes to OUT/validation, by documents, or by parts of long ones; e.g. 0.01")
+      ->check(CLI::Range(0.0, 0.999));
+  p->add_option("--seed", pa->options.seed, "of the choice for validation: same seed, same choice")
+      ->capture_default_str();
+  p->add_flag("--json", pa->as_json, "one line of JSON on standard output");
+  p->callback([pa] { prepare(*pa); });
   CLI::App* g = verb->add_subcommand(
       "generate", "made-up text from word lists, as .jsonl: a stand-in where no real text is to be had");
   g->add_option("--kind", a->kind, "prose, code, json or numbers")->capture_default_str();
@@ -87,7 +152,8 @@ void add_data(CLI::App& app) {
   g->callback([a] { generate(a->kind, a->seed, a->bytes, a->out); });
   CLI::App* i = verb->add_subcommand("info", "what the shards of a folder hold");
   i->add_option("folder", a->folder, "folder of shards")->required();
-  i->callback([a] { info(a->folder); });
+  i->add_flag("--json", a->as_json, "one line of JSON");
+  i->callback([a] { info(a->folder, a->as_json); });
 }
 
 }  // namespace hadal::cli

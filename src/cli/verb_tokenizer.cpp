@@ -1,6 +1,5 @@
 // hadal tokenizer train | encode | decode
 #include <fmt/format.h>
-#include <unistd.h>
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
@@ -13,9 +12,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "cli/tokenizer_train.h"
 #include "cli/verbs.h"
-#include "data/prepare.h"
-#include "text/bpe_trainer.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 
@@ -24,12 +22,6 @@ namespace hadal::cli {
 namespace {
 
 using text::Tokenizer;
-
-struct TrainArguments {
-  std::vector<std::string> inputs;
-  std::string out;
-  int vocab_size = 8192, min_frequency = 2;
-};
 
 struct CodeArguments {
   std::string model, input = "-";
@@ -68,33 +60,6 @@ std::string text_of(std::string_view line, const std::string& where) {
   const json text = value.is_object() ? value.value("text", json()) : value;
   if (!text.is_string()) fail("{} must be a string, or an object with a string under the key text", where);
   return text.get<std::string>();
-}
-
-void train(const TrainArguments& arguments) {
-  text::TrainOptions options;
-  options.vocab_size = arguments.vocab_size;
-  options.min_frequency = arguments.min_frequency;
-  const bool terminal = isatty(STDERR_FILENO) != 0;
-  options.progress = [terminal](const text::TrainProgress& progress) {
-    if (terminal) fmt::print(stderr, "\r{} of {} merges", progress.done, progress.total);
-  };
-  text::BpeTrainer trainer(options);
-  std::size_t bytes = 0;
-  for (const std::string& path : arguments.inputs) {
-    data::read_documents(path, [&](std::string_view text) {
-      trainer.add_text(text);
-      bytes += text.size();
-    });
-  }
-  if (bytes == 0) fail("the input is empty: nothing to train a tokenizer on");
-  const text::TrainedBpe trained = trainer.train_and_save(arguments.out);
-  if (terminal) fmt::print(stderr, "\n");
-  if (trained.vocab_size < options.vocab_size) {
-    fmt::print(stderr, "hadal: warning: the texts give {} tokens only, not the {} asked for\n", trained.vocab_size,
-               options.vocab_size);
-  }
-  fmt::print("{}: {} tokens from {} bytes of text\n", (fs::path(arguments.out) / "tokenizer.json").string(),
-             trained.vocab_size, bytes);
 }
 
 void encode(const CodeArguments& arguments) {
@@ -174,20 +139,6 @@ void decode(const CodeArguments& arguments) {
   std::fwrite(bytes.data(), 1, bytes.size(), stdout);
 }
 
-void add_train(CLI::App& verb) {
-  auto arguments = std::make_shared<TrainArguments>();
-  CLI::App* sub = verb.add_subcommand("train", "train a byte-level BPE tokenizer with DeepSeek-V3's pre-tokenizer");
-  sub->add_option("inputs", arguments->inputs,
-                  ".txt: one text; .jsonl, .jsonl.zst: one text a line, under the key text")
-      ->required();
-  sub->add_option("--out", arguments->out, "folder for tokenizer.json and tokenizer_config.json")->required();
-  sub->add_option("--vocab-size", arguments->vocab_size, "number of tokens, special ones included")
-      ->capture_default_str();
-  sub->add_option("--min-frequency", arguments->min_frequency, "merge no pair that is seen less often")
-      ->capture_default_str();
-  sub->callback([arguments] { train(*arguments); });
-}
-
 void add_coder(CLI::App& verb, const char* name, const char* help, const char* input, const char* json_help,
                const char* special, const char* special_help, void (*run)(const CodeArguments&)) {
   auto arguments = std::make_shared<CodeArguments>();
@@ -209,7 +160,7 @@ void add_coder(CLI::App& verb, const char* name, const char* help, const char* i
 void add_tokenizer(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("tokenizer", "train a tokenizer, turn text into ids and back");
   verb->require_subcommand(1);
-  add_train(*verb);
+  add_tokenizer_train(*verb);
   add_coder(*verb, "encode", "print the ids of a text", "file with the text; - for standard input",
             "each line of the input is a JSON string or an object with a text; prints an array a line", "--special",
             "add what the tokenizer puts around a text (such as BOS)", &encode);

@@ -1,101 +1,121 @@
 #include "data/prepare.h"
 
-#include <zstd.h>
-
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
-#include "base/file.h"
-#include "base/json.h"
-#include "base/model_folder.h"
+#include "base/new_folder.h"
+#include "base/threads.h"
+#include "base/words.h"
+#include "data/batches.h"
 #include "data/checksum.h"
 #include "data/shard_writer.h"
+#include "data/validation_split.h"
 
 namespace hadal::data {
 
 namespace {
 
-std::string decompress(const fs::path& path) {
-  const MappedFile file(path);
-  const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), ZSTD_freeDCtx);
-  std::string out;
-  std::string buffer(ZSTD_DStreamOutSize(), '\0');
-  ZSTD_inBuffer in{file.bytes().data(), file.bytes().size(), 0};
-  std::size_t left = 1;
-  while (in.pos < in.size || left > 0) {
-    ZSTD_outBuffer o{buffer.data(), buffer.size(), 0};
-    left = ZSTD_decompressStream(context.get(), &o, &in);
-    if (ZSTD_isError(left) != 0U) fail("{}: not readable as zstd: {}", path.string(), ZSTD_getErrorName(left));
-    out.append(buffer.data(), o.pos);
-    if (in.pos == in.size && o.pos < o.size) break;
-  }
-  if (left != 0 && in.size > 0) fail("{}: the zstd file is truncated", path.string());
-  return out;
+bool is_shard(const fs::path& inside) {
+  const fs::path folder = inside.parent_path();
+  const std::string name = inside.filename().string();
+  return (folder.empty() || folder == "validation") && name.starts_with("tokens-") && name.ends_with(".bin");
 }
 
-void read_lines(const fs::path& path, const std::string& content, const std::function<void(std::string_view)>& f) {
-  std::size_t begin = 0;
-  for (std::size_t line = 1; begin < content.size(); ++line) {
-    std::size_t end = content.find('\n', begin);
-    if (end == std::string::npos) end = content.size();
-    const std::string_view text(content.data() + begin, end - begin);
-    begin = end + 1;
-    if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const std::string where = fmt::format("{}:{}", path.string(), line);
-    const json j = parse_json(text, where);
-    if (!j.is_object() || !j.contains("text") || !j["text"].is_string())
-      fail("{}: must be a JSON object with a string 'text'", where);
-    f(j["text"].get_ref<const std::string&>());
+// Tokens of documents to the writers of both parts, in the order of the documents.
+class Encoder {
+ public:
+  Encoder(const text::Tokenizer& tokenizer, std::int32_t eos, int threads, const fs::path& out, std::uint64_t hash)
+      : tokenizer_(tokenizer), eos_(eos), pool_(threads), caches_(static_cast<std::size_t>(threads)) {
+    training_.emplace(out, tokenizer.vocab_size(), hash);
+    validation_out_ = out / "validation";
+    hash_ = hash;
   }
+
+  void batch(std::span<const WholeDocument> documents) {
+    if (ids_.size() < documents.size()) ids_.resize(documents.size());
+    pool_.run(static_cast<std::int64_t>(documents.size()), [&](std::int64_t task, int worker) {
+      const auto i = static_cast<std::size_t>(task);
+      ids_[i].clear();
+      tokenizer_.encode_as_text_to(documents[i].text, caches_[static_cast<std::size_t>(worker)], ids_[i]);
+      ids_[i].push_back(eos_);
+    });
+    for (std::size_t i = 0; i < documents.size(); ++i) writer(documents[i].part).add(ids_[i], documents[i].text.size());
+  }
+
+  void piece(std::string_view text, bool last, int part) {
+    long_ += text;
+    if (!last) return;
+    std::vector<std::int32_t> ids;
+    tokenizer_.encode_as_text_to(long_, caches_[0], ids);
+    ids.push_back(eos_);
+    writer(part).add(ids, long_.size());
+    long_ = {};
+  }
+
+  ShardWriter& writer(int part) {
+    if (part == 0) return *training_;
+    if (!validation_) validation_.emplace(validation_out_, tokenizer_.vocab_size(), hash_);
+    return *validation_;
+  }
+  bool has_validation() const { return validation_.has_value(); }
+
+ private:
+  const text::Tokenizer& tokenizer_;
+  std::int32_t eos_;
+  ThreadPool pool_;
+  std::vector<text::WordCache> caches_;
+  std::vector<std::vector<std::int32_t>> ids_;  // of a batch; their memory is used again
+  std::string long_;
+  fs::path validation_out_;
+  std::uint64_t hash_ = 0;
+  std::optional<ShardWriter> training_, validation_;
+};
+
+Prepared::Part finish(ShardWriter& writer) {
+  writer.finish();
+  return {writer.documents(), writer.tokens(), writer.text_bytes()};
+}
+
+[[noreturn]] void fail_empty_part(const PrepareOptions& o, const char* part, const ReadCounts& read) {
+  fail(
+      "--validation-share {}: nothing of the {} ({} of text) was chosen for {}: take another share or --seed, or give "
+      "more or longer documents",
+      o.validation_share, plural(read.documents, "document"), plural(read.text_bytes, "byte"), part);
 }
 
 }  // namespace
 
-void read_documents(const fs::path& path, const std::function<void(std::string_view)>& f) {
-  const std::string name = path.filename().string();
-  if (!fs::exists(path)) fail("{}: there is no such file", path.string());
-  if (name.ends_with(".txt")) {
-    const std::string content = read_file(path);
-    if (!content.empty()) f(content);
-  } else if (name.ends_with(".jsonl")) {
-    read_lines(path, read_file(path), f);
-  } else if (name.ends_with(".jsonl.zst")) {
-    read_lines(path, decompress(path), f);
-  } else {
-    fail("{}: unknown kind of file: .txt, .jsonl and .jsonl.zst can be read", path.string());
-  }
-}
-
-Prepared prepare(const std::vector<fs::path>& inputs, const text::Tokenizer& tokenizer, std::uint64_t hash,
-                 const fs::path& out, const std::function<void(std::uint64_t)>& progress) {
+Prepared prepare(const Inputs& inputs, const text::Tokenizer& tokenizer, std::uint64_t hash, const fs::path& out,
+                 const PrepareOptions& options) {
   const auto eos = tokenizer.eos_id();
   if (!eos) fail("the tokenizer has no end-of-sequence token: documents could not be told apart");
-  for (const fs::path& input : inputs) {
-    if (!fs::exists(input)) fail("{}: there is no such file", input.string());
-  }
-  ShardWriter writer(out, tokenizer.vocab_size(), hash);
+  if (!(options.validation_share >= 0 && options.validation_share < 1))
+    fail("--validation-share {}: must be 0 or more and less than 1", options.validation_share);
+  NewFolder folder(out, options.replace, is_shard);
+  Encoder encoder(tokenizer, *eos, options.threads, folder.work(), hash);
+  DocumentBatches batches([&](std::span<const WholeDocument> documents) { encoder.batch(documents); },
+                          [&](std::string_view text, bool last, int part) { encoder.piece(text, last, part); });
+  ValidationSplit split(options.validation_share, options.seed,
+                        [&](std::string_view text, bool last, int part) { batches.add(text, last, part); });
   Prepared p;
-  for (const fs::path& input : inputs) {
-    read_documents(input, [&](std::string_view text) {
-      if (text.empty()) return;
-      std::vector<std::int32_t> ids = tokenizer.encode_as_text(text);
-      ids.push_back(*eos);
-      writer.add(ids, text.size());
-      p.text_bytes += text.size();
-      if (progress) progress(p.text_bytes);
-    });
+  p.read = read_documents(
+      inputs, options.read, [&](std::string_view text, bool last) { split.add(text, last); }, options.progress);
+  batches.finish();
+  if (p.read.documents == 0) fail("empty corpus: no text in {}", plural(inputs.files.size(), "input file"));
+  if (options.validation_share > 0) {
+    if (!encoder.has_validation()) fail_empty_part(options, "validation", p.read);
+    if (encoder.writer(0).documents() == 0) fail_empty_part(options, "training", p.read);
+    p.validation = finish(encoder.writer(1));
   }
-  if (writer.documents() == 0)
-    fail("empty corpus: no text in {} input file{}", inputs.size(), inputs.size() == 1 ? "" : "s");
-  writer.finish();
-  p.documents = writer.documents();
-  p.tokens = writer.tokens();
+  p.training = finish(encoder.writer(0));
+  folder.commit();
   return p;
 }
 
 std::uint64_t tokenizer_hash(const fs::path& dir) {
-  const fs::path given = model_folder(dir);
-  const MappedFile file(fs::is_directory(given) ? given / "tokenizer.json" : given);
+  const MappedFile file(fs::is_directory(dir) ? dir / "tokenizer.json" : dir);
   return hash_bytes(file.bytes());
 }
 

@@ -1,29 +1,39 @@
-// Text files to token shards: .txt (a file is a document), .jsonl and .jsonl.zst (a line is a document, key "text").
+// Text files to token shards.
 #pragma once
 
 #include <filesystem>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "data/documents.h"
 #include "text/tokenizer.h"
 
 namespace hadal::data {
 
-// Calls f for every document; a text may hold any bytes. Throws Error naming file and line. bytes: how much was read.
-void read_documents(const std::filesystem::path& file, const std::function<void(std::string_view text)>& f);
+struct PrepareOptions {
+  ReadOptions read;
+  double validation_share = 0;  // of the text, into the folder "validation" inside the output (validation_split.h)
+  std::uint64_t seed = 0;       // of that choice
+  bool replace = false;         // an output folder that exists
+  int threads = 1;              // any number gives the same shards
+  // Called with the bytes of all files read so far, before unpacking; may throw to stop.
+  std::function<void(std::uint64_t)> progress;
+};
 
 struct Prepared {
-  std::uint64_t documents = 0, tokens = 0, text_bytes = 0;
+  struct Part {
+    std::uint64_t documents = 0, tokens = 0, text_bytes = 0;
+  };
+  Part training, validation;
+  ReadCounts read;
 };
 
 // Encodes every document as text (control tokens spelled in it are plain text), ends each with the tokenizer's EOS,
-// writes shards to `out`. Throws Error for an empty corpus.
-// progress: called with the bytes read so far.
-Prepared prepare(const std::vector<std::filesystem::path>& inputs, const text::Tokenizer& tokenizer,
-                 std::uint64_t tokenizer_hash, const std::filesystem::path& out,
-                 const std::function<void(std::uint64_t)>& progress);
+// writes shards to the folder `out`, which appears when all is done. Throws Error, for an empty corpus, too; then
+// nothing is left.
+Prepared prepare(const Inputs& inputs, const text::Tokenizer& tokenizer, std::uint64_t tokenizer_hash,
+                 const std::filesystem::path& out, const PrepareOptions& options);
 
 std::uint64_t tokenizer_hash(const std::filesystem::path& tokenizer_dir);
 

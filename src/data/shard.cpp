@@ -36,6 +36,13 @@ void check_header(const ShardHeader& h, std::uint64_t bytes, const std::string& 
   }
 }
 
+// Whether it is a folder, or the validation part of one, that still has the name under which it is made.
+bool is_unfinished(const std::filesystem::path& folder) {
+  const std::filesystem::path whole = std::filesystem::weakly_canonical(folder);
+  const std::filesystem::path named = whole.filename() == "validation" ? whole.parent_path() : whole;
+  return named.extension() == ".tmp";
+}
+
 }  // namespace
 
 Shard::Shard(const std::filesystem::path& path) : path_(path) {
@@ -96,6 +103,10 @@ std::vector<std::int32_t> Shard::tokens(std::uint64_t document, std::uint64_t fr
 
 std::vector<Shard> open_shards(const std::filesystem::path& folder) {
   if (!std::filesystem::is_directory(folder)) fail("{}: there is no such folder of token shards", folder.string());
+  if (is_unfinished(folder)) {
+    fail("{}: unfinished: hadal data prepare works in this folder, or was stopped before it gave it its name",
+         folder.string());
+  }
   std::vector<std::filesystem::path> paths;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() == ".bin") paths.push_back(entry.path());

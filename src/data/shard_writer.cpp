@@ -92,6 +92,7 @@ void ShardWriter::append(std::span<const std::int32_t> tokens, std::uint64_t tex
   header_.tokens += tokens.size();
   header_.text_bytes += text_bytes;
   total_tokens_ += tokens.size();
+  total_text_bytes_ += text_bytes;
 }
 
 void ShardWriter::end_document() {

@@ -34,6 +34,7 @@ class ShardWriter {
   void finish();
   std::uint64_t tokens() const { return total_tokens_; }
   std::uint64_t documents() const { return total_documents_; }
+  std::uint64_t text_bytes() const { return total_text_bytes_; }
 
  private:
   std::filesystem::path path(std::size_t number) const;
@@ -45,7 +46,7 @@ class ShardWriter {
 
   std::filesystem::path folder_;
   std::int32_t vocab_size_;
-  std::uint64_t max_tokens_, total_tokens_ = 0, total_documents_ = 0;
+  std::uint64_t max_tokens_, total_tokens_ = 0, total_documents_ = 0, total_text_bytes_ = 0;
   ShardHeader header_{};              // of the shard that is open
   std::vector<ShardHeader> written_;  // of the others; checksum holds that of the body
   std::vector<std::uint64_t> offsets_;

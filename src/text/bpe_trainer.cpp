@@ -34,6 +34,8 @@ class BpeTrainer::Words {
     pretokenizer_.run(text, [this](std::string_view piece) { ++at(piece).count; });
   }
 
+  void add(std::string_view piece, std::int64_t count) { at(piece).count += count; }
+
   template <class F>
   void for_each(F f) const {  // in the order of first appearance
     for (const Word& word : words_) f(std::string_view(bytes_).substr(word.start, word.size), word.count);
@@ -96,6 +98,10 @@ BpeTrainer::BpeTrainer(BpeTrainer&&) noexcept = default;
 BpeTrainer& BpeTrainer::operator=(BpeTrainer&&) noexcept = default;
 
 void BpeTrainer::add_text(std::string_view text) { words_->add_text(text); }
+
+void BpeTrainer::add_counts_of(const BpeTrainer& other) {
+  other.words_->for_each([this](std::string_view piece, std::int64_t count) { words_->add(piece, count); });
+}
 
 TrainedBpe BpeTrainer::train() const {
   using Id = MergeFinder::Id;

@@ -54,6 +54,9 @@ class BpeTrainer {
   // ordinary text.
   void add_text(std::string_view text);
 
+  // As if the texts of `other` had been added here: several threads can count, each with a trainer of its own.
+  void add_counts_of(const BpeTrainer& other);
+
   // Merges of all texts so far.
   TrainedBpe train() const;
 

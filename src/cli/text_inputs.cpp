@@ -1,0 +1,59 @@
+#include "cli/text_inputs.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "base/threads.h"
+#include "cli/signals.h"
+
+namespace hadal::cli {
+
+void add_text_inputs(CLI::App& verb, TextInputs& inputs) {
+  verb.add_option(
+          "input,--input,--inputs", inputs.names,
+          "files, folders (with all below), globs, or - for standard input: .jsonl, a document per line; .json, "
+          "an array of documents; anything else, one document of text; also packed, .gz or .zst")
+      ->required();
+  verb.add_option("--format", inputs.format, "read every input as text, jsonl or json, whatever its name")
+      ->check(CLI::IsMember({"auto", "text", "jsonl", "json"}))
+      ->capture_default_str();
+  verb.add_option("--json-key,--text-key", inputs.read.json_key, "where a JSON document has its text")
+      ->capture_default_str();
+  verb.add_flag("--skip-bad", inputs.read.skip_bad,
+                "leave damaged lines and files out and say how many; without it they are errors");
+  verb.add_option("--threads", inputs.threads, "CPUs to use (default: all); the result is the same")
+      ->check(CLI::Range(1, 4096));
+}
+
+data::Inputs open_inputs(const TextInputs& inputs) {
+  std::optional<data::Form> form;
+  if (inputs.format == "text") form = data::Form::text;
+  if (inputs.format == "jsonl") form = data::Form::json_lines;
+  if (inputs.format == "json") form = data::Form::json;
+  data::Inputs found = data::find_inputs(inputs.names, form);
+  for (const std::string& note : found.notes) fmt::print(stderr, "note: {}\n", note);
+  return found;
+}
+
+int threads_of(const TextInputs& inputs) { return inputs.threads > 0 ? inputs.threads : available_cpus(); }
+
+void end_if_stopped(const char* what_is_left) {
+  if (!stop_flag().load()) return;
+  fmt::print(stderr, "hadal: stopped: {}\n", what_is_left);
+  throw CLI::RuntimeError(130);
+}
+
+std::function<void(std::uint64_t)> reading_progress(Progress& progress) {
+  (void)stop_flag();  // from now on a signal is a flag
+  return [&progress](std::uint64_t bytes) {
+    progress.update(static_cast<std::int64_t>(bytes));
+    end_if_stopped("nothing was written");
+  };
+}
+
+void print_notes(const data::ReadCounts& counts) {
+  for (const std::string& note : counts.notes()) fmt::print(stderr, "note: {}\n", note);
+}
+
+}  // namespace hadal::cli

@@ -1,0 +1,122 @@
+#include "cli/tokenizer_train.h"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/new_folder.h"
+#include "base/threads.h"
+#include "base/words.h"
+#include "cli/text_inputs.h"
+#include "data/batches.h"
+#include "text/bpe_trainer.h"
+
+namespace hadal::cli {
+
+namespace {
+
+struct Arguments {
+  TextInputs inputs;
+  std::string out;
+  int vocab_size = 8192, min_frequency = 2;
+  bool replace = false, as_json = false;
+};
+
+bool is_tokenizer_file(const fs::path& inside) {
+  const std::string name = inside.string();
+  return name.starts_with("tokenizer.json") || name.starts_with("tokenizer_config.json");
+}
+
+// Counts the words of texts on several threads; each has a trainer of its own.
+class Counter {
+ public:
+  Counter(const text::TrainOptions& options, int threads) : pool_(threads) {
+    for (int i = 0; i < threads; ++i) trainers_.emplace_back(options);
+  }
+  void batch(std::span<const data::WholeDocument> documents) {
+    pool_.run(static_cast<std::int64_t>(documents.size()), [&](std::int64_t task, int worker) {
+      trainers_[static_cast<std::size_t>(worker)].add_text(documents[static_cast<std::size_t>(task)].text);
+    });
+  }
+  void piece(std::string_view text, bool last) {
+    long_ += text;
+    if (!last) return;
+    trainers_[0].add_text(long_);
+    long_ = {};
+  }
+  // The counts of all threads; the others are gone.
+  const text::BpeTrainer& all() {
+    for (; trainers_.size() > 1; trainers_.pop_back()) trainers_.front().add_counts_of(trainers_.back());
+    return trainers_.front();
+  }
+
+ private:
+  ThreadPool pool_;
+  std::vector<text::BpeTrainer> trainers_;
+  std::string long_;
+};
+
+void train(const Arguments& a) {
+  std::optional<Progress> merging;
+  text::TrainOptions options;
+  options.vocab_size = a.vocab_size;
+  options.min_frequency = a.min_frequency;
+  options.progress = [&](const text::TrainProgress& p) {
+    if (!merging) merging.emplace("training: merges", p.total, "merges");
+    merging->update(p.done);
+    end_if_stopped("nothing was written");
+  };
+  Counter counter(options, threads_of(a.inputs));
+  const data::Inputs files = open_inputs(a.inputs);
+  NewFolder folder(a.out, a.replace, is_tokenizer_file);
+  data::DocumentBatches batches([&](std::span<const data::WholeDocument> documents) { counter.batch(documents); },
+                                [&](std::string_view text, bool last, int) { counter.piece(text, last); });
+  Progress reading("training: words", static_cast<std::int64_t>(files.bytes), "bytes");
+  const data::ReadCounts read = data::read_documents(
+      files, a.inputs.read, [&](std::string_view text, bool last) { batches.add(text, last, 0); },
+      reading_progress(reading));
+  batches.finish();
+  reading.finish();
+  print_notes(read);
+  if (read.documents == 0) fail("the input is empty: nothing to train a tokenizer on");
+  const text::TrainedBpe trained = counter.all().train_and_save(folder.work());
+  if (merging) merging->finish();
+  folder.commit();
+  if (trained.vocab_size < options.vocab_size) {
+    fmt::print(stderr, "hadal: warning: the texts give {} only, not the {} asked for\n",
+               plural(static_cast<std::uint64_t>(trained.vocab_size), "token"), options.vocab_size);
+  }
+  const std::string file = (fs::path(a.out) / "tokenizer.json").string();
+  if (a.as_json) {
+    const json j = {{"file", file},
+                    {"vocab_size", trained.vocab_size},
+                    {"documents", read.documents},
+                    {"text_bytes", read.text_bytes}};
+    fmt::print("{}\n", j.dump());
+    return;
+  }
+  fmt::print("{}: {} from {} of text in {}\n", file, plural(static_cast<std::uint64_t>(trained.vocab_size), "token"),
+             plural(read.text_bytes, "byte"), plural(read.documents, "document"));
+}
+
+}  // namespace
+
+void add_tokenizer_train(CLI::App& verb) {
+  auto a = std::make_shared<Arguments>();
+  CLI::App* sub = verb.add_subcommand("train", "train a byte-level BPE tokenizer with DeepSeek-V3's pre-tokenizer");
+  add_text_inputs(*sub, a->inputs);
+  sub->add_option("--out", a->out, "new folder for tokenizer.json and tokenizer_config.json")->required();
+  sub->add_flag("--force", a->replace, "replace the tokenizer that is in that folder");
+  sub->add_option("--vocab-size", a->vocab_size, "number of tokens, special ones included")->capture_default_str();
+  sub->add_option("--min-frequency", a->min_frequency, "merge no pair that is seen less often")->capture_default_str();
+  sub->add_flag("--json", a->as_json, "one line of JSON on standard output");
+  sub->callback([a] { train(*a); });
+}
+
+}  // namespace hadal::cli
