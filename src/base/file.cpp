@@ -35,6 +35,13 @@ int open_for_reading(const fs::path& path, struct stat& info) {
   return fd;
 }
 
+bool leads_to(const fs::path& path, int fd) {
+  struct stat opened {
+  }, found{};
+  return ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &found) == 0 && opened.st_dev == found.st_dev &&
+         opened.st_ino == found.st_ino;
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& path) {
@@ -147,7 +154,7 @@ void AtomicFile::commit() {
 }
 
 GrowingFile::GrowingFile(fs::path path, std::size_t size) : path_(std::move(path)), size_(size) {
-  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (fd_ < 0) fail_errno("open", path_);
   if (::ftruncate(fd_, static_cast<off_t>(size)) != 0) {
     ::close(fd_);
@@ -185,6 +192,25 @@ void GrowingFile::sync() {
   if (::fdatasync(fd_) != 0) fail_errno("sync", path_);
 }
 
+bool GrowingFile::put_back() {
+  if (leads_to(path_, fd_)) return false;
+  std::string content(size_, '\0');
+  for (std::size_t done = 0; done < size_;) {
+    const ssize_t n = ::pread(fd_, content.data() + done, size_ - done, static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail_errno("read", path_);
+    if (n == 0) content.resize(done);
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  write_file_atomically(path_, content);
+  const int fd = ::open(path_.c_str(), O_RDWR | O_APPEND | O_CLOEXEC);
+  if (fd < 0) fail_errno("open", path_);
+  ::close(std::exchange(fd_, fd));
+  size_ = content.size();
+  return true;
+}
+
 void write_file_atomically(const fs::path& path, std::string_view content) {
   AtomicFile file(path);
   file.append(content);
@@ -200,17 +226,32 @@ void fsync_folder(const fs::path& folder) {
   if (rc != 0) fail_errno("sync", where);
 }
 
-FolderLock::FolderLock(const fs::path& folder) {
-  fd_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd_ < 0) fail_errno("open", folder);
-  // Some network file systems cannot lock: the run goes on without.
-  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    ::close(fd_);
-    fail("{}: another process is working in this folder", folder.string());
+void replace_folder(const fs::path& finished, const fs::path& to) {
+  if (::renameat2(AT_FDCWD, finished.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) {
+    fsync_folder(to.parent_path());
+    fs::remove_all(finished);
+    return;
   }
+  std::error_code error;
+  if (errno != ENOENT) fs::remove_all(to, error);  // this file system cannot exchange names
+  if (::rename(finished.c_str(), to.c_str()) != 0) fail_errno("rename to", to);
+  fsync_folder(to.parent_path());
 }
 
-FolderLock::~FolderLock() { ::close(fd_); }
+OpenFolder::OpenFolder(fs::path folder) : path_(std::move(folder)) {
+  fd_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd_ < 0) fail_errno("open", path_);
+}
+
+OpenFolder::~OpenFolder() { ::close(fd_); }
+
+bool OpenFolder::in_place() const { return leads_to(path_, fd_); }
+
+FolderLock::FolderLock(const fs::path& folder) : OpenFolder(folder) {
+  // Some network file systems cannot lock: the run goes on without.
+  if (::flock(fd(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    fail("{}: another process is working in this folder", folder.string());
+}
 
 void remove_temporaries(const fs::path& folder) {
   std::vector<fs::path> found;

@@ -71,6 +71,9 @@ class GrowingFile {
   void append(std::string_view record);
   void flush();
   void sync();  // flush(), and it is on the disk
+  // Writes the file again if its path no longer leads to it (it was removed or replaced by another), and says whether
+  // that was so. Throws Error if it cannot be written.
+  bool put_back();
 
  private:
   fs::path path_;
@@ -81,17 +84,34 @@ class GrowingFile {
 
 void write_file_atomically(const fs::path& path, std::string_view content);
 void fsync_folder(const fs::path& folder);
+// `finished` gets the name `to`, on the disk when this returns. A folder that had that name is removed; where the file
+// system can exchange names there is a whole one at every moment. Throws Error naming the folder.
+void replace_folder(const fs::path& finished, const fs::path& to);
 
-// Holds a folder for this process until it ends, however it ends. Throws Error if another process holds it.
-class FolderLock {
+// A folder that stays open, so that it is known again: its path may come to lead to another one, or to none.
+class OpenFolder {
  public:
-  explicit FolderLock(const fs::path& folder);
-  ~FolderLock();
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
+  explicit OpenFolder(fs::path folder);
+  ~OpenFolder();
+  OpenFolder(const OpenFolder&) = delete;
+  OpenFolder& operator=(const OpenFolder&) = delete;
+  // Whether the path still leads to the folder that was opened (the same device and inode). False once that was moved,
+  // removed or replaced.
+  bool in_place() const;
+  const fs::path& path() const { return path_; }
+
+ protected:
+  int fd() const { return fd_; }
 
  private:
+  fs::path path_;
   int fd_ = -1;
+};
+
+// Holds a folder for this process until it ends, however it ends. Throws Error if another process holds it.
+class FolderLock : public OpenFolder {
+ public:
+  explicit FolderLock(const fs::path& folder);
 };
 
 // Removes what killed AtomicFiles left in a folder (not below it). Only for the one who alone writes there.

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   // Tensors come and go every step: keep their pages instead of returning them to the kernel each time.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  hadal::cli::keep_standard_descriptors();
   hadal::cli::ignore_size_limit();
   CLI::App app("hadal: train, extend, align, distil, quantise and serve models of the DeepSeek-V3 architecture");
   app.require_subcommand(1);

@@ -41,7 +41,7 @@ io::Safetensors open_averages(const fs::path& checkpoint) {
   if (!fs::exists(checkpoint / "trainer" / "state.json"))
     fail("{}: --ema wants a training checkpoint (RUN/checkpoints/step-...)", checkpoint.string());
   if (!fs::exists(path)) fail("{} is not there: the run kept no average (recipe key optimizer.ema = 0)", path.string());
-  train::read_state(checkpoint);
+  train::check_files(checkpoint, train::read_state(checkpoint));
   return io::Safetensors::open(path);
 }
 

@@ -21,7 +21,7 @@ namespace hadal::cli {
 namespace {
 
 struct Arguments {
-  std::string recipe, run, init_from;
+  std::string recipe, run, resume, init_from;
   std::vector<std::string> overrides;
   std::size_t memory_limit = 0;
 };
@@ -43,16 +43,32 @@ void print_outcome(const train::TrainerOutcome& o) {
     fmt::print("MTP module {}: {:.1f} % of its guesses accepted\n", k + 1, 100 * o.after.acceptance(k));
 }
 
-void run(const Arguments& a) {
+// Writing to a terminal that has gone fails, and the run goes on without it.
+template <class F>
+void quietly(const F& f) {
+  try {
+    f();
+  } catch (const std::system_error&) {  // what fmt::print throws
+  }
+}
+
+train::Recipe recipe_of(const Arguments& a) {
+  if (!a.resume.empty()) return train::resumed_recipe(a.resume, a.overrides);
+  if (a.recipe.empty()) fail("hadal pretrain: RECIPE is needed (or --resume RUN)");
+  if (a.run.empty()) fail("--run: must name a folder");
   std::vector<std::string> overrides = a.overrides;
   if (!a.init_from.empty()) overrides.push_back("model.init_from=" + a.init_from);
+  return train::load_recipe(a.recipe, overrides);
+}
+
+void run(const Arguments& a) {
+  ignore_broken_pipes();
   train::TrainerInput in;
-  in.recipe = train::load_recipe(a.recipe, overrides);
+  in.recipe = recipe_of(a);
+  in.run_dir = a.resume.empty() ? a.run : a.resume;
   if (in.recipe.data.tokenizer.empty())
     fail("{}: key 'data.tokenizer' is needed: a folder with tokenizer.json", a.recipe);
   if (in.recipe.train.tokens == 0) fail("{}: key 'train.tokens' is needed: how many tokens to train on", a.recipe);
-  if (a.run.empty()) fail("--run: must name a folder");
-  in.run_dir = a.run;
   const text::Tokenizer tokenizer = text::Tokenizer::load(in.recipe.data.tokenizer);
   in.config = train::config_of(in.recipe, tokenizer);
   train::LoaderRows rows = train::open_rows(in.recipe, tokenizer);
@@ -64,21 +80,29 @@ void run(const Arguments& a) {
   Runtime runtime(static_cast<int>(in.recipe.train.threads));
   const model::Accounting count = model::account(in.config, in.recipe.data.sequence_length);
   require_memory(runtime.context(), {in.recipe, in.config, in.heldout.size(), limit_of(a.memory_limit)});
-  fmt::print(stderr, "{} parameters and {} in MTP, {} threads, {}\n",
-             short_number(static_cast<double>(count.parameters)),
-             short_number(static_cast<double>(count.mtp_parameters)), runtime.threads(),
-             kernels::name_of(runtime.context().isa()));
+  quietly([&] {
+    fmt::print(stderr, "{} parameters and {} in MTP, {} threads, {}\n",
+               short_number(static_cast<double>(count.parameters)),
+               short_number(static_cast<double>(count.mtp_parameters)), runtime.threads(),
+               kernels::name_of(runtime.context().isa()));
+  });
   Progress progress("training", in.recipe.train.tokens, "tokens");
   in.on_step = [&](const train::StepMetrics& m) {
-    progress.update(m.tokens, note_of(m));
-    for (const train::Validation& v : m.validations)
-      progress.message(fmt::format("step {}: validation ({}) {:.4f} nats per token, {:.4f} bits per byte", m.step,
-                                   v.name, v.lm_loss, v.bits_per_byte));
+    quietly([&] {
+      progress.update(m.tokens, note_of(m));
+      for (const train::Validation& v : m.validations)
+        progress.message(fmt::format("step {}: validation ({}) {:.4f} nats per token, {:.4f} bits per byte", m.step,
+                                     v.name, v.lm_loss, v.bits_per_byte));
+    });
   };
-  in.on_message = [&](const std::string& line) { progress.message(line); };
+  in.on_message = [&](const std::string& line) { quietly([&] { progress.message(line); }); };
+  in.at_end = [&](const train::TrainerOutcome&) { train::write_report(in.run_dir, in.config); };
   const train::TrainerOutcome o = train::train(runtime.context(), in);
-  progress.finish();
-  train::write_report(a.run, in.config);
+  quietly([&] { progress.finish(); });
+  if (o.finished && o.steps_made == 0) {
+    fmt::print("{}: the run is finished; to train longer: {}\n", in.run_dir.string(),
+               train::longer_command(in.run_dir, in.recipe, in.recipe.train.tokens));
+  }
   print_outcome(o);
   fmt::print("report: {}\n", (in.run_dir / "report.html").string());
   fmt::print("model:  {}\n", train::checkpoint_dir(in.run_dir, o.step).string());
@@ -94,10 +118,16 @@ void add_pretrain(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
   CLI::App* verb =
       app.add_subcommand("pretrain", "train a model from a recipe; the same command resumes an interrupted run");
-  verb->add_option("recipe", a->recipe, "TOML file (recipes/README.md)")->required();
-  verb->add_option("--run", a->run, "folder of the run")->required();
+  CLI::Option* recipe = verb->add_option("recipe", a->recipe, "TOML file (recipes/README.md)");
+  CLI::Option* folder = verb->add_option("--run", a->run, "folder of the run");
   verb->add_option("--set", a->overrides, "section.key=value, over the recipe");
-  verb->add_option("--init-from", a->init_from, "model folder to start from (a new run, not a resumption)");
+  CLI::Option* from =
+      verb->add_option("--init-from", a->init_from, "model folder to start from (a new run, not a resumption)");
+  verb->add_option("--resume", a->resume,
+                   "folder of a run: goes on with its own recipe; --set may change keys marked *")
+      ->excludes(recipe)
+      ->excludes(folder)
+      ->excludes(from);
   add_memory_limit(*verb, a->memory_limit);
   verb->callback([a] { run(*a); });
 }

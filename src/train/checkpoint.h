@@ -11,21 +11,10 @@
 #include "base/model_folder.h"
 #include "train/ema.h"
 #include "train/optimizer.h"
-#include "train/recipe.h"
+#include "train/run_folder.h"
+#include "train/trainer_state.h"
 
 namespace hadal::train {
-
-// What is not a tensor. updates: steps that were applied, not skipped. loader, guard: as data::Loader and SpikeGuard
-// give their state.
-struct TrainerState {
-  std::int64_t step = 0, tokens = 0, updates = 0;
-  std::string loader, guard;
-  std::string recipe;  // TOML as resolved
-  double best_bits_per_byte = 0;
-  std::int64_t best_step = -1;  // -1: none yet
-  std::string build, isa;       // of the run that wrote it
-  double seconds = 0;           // trained so far
-};
 
 // The tensors of a run.
 struct Trained {
@@ -44,14 +33,17 @@ using hadal::list_checkpoints;
 void remove_unfinished(const std::filesystem::path& run_dir);
 
 // Saves and then removes all but the `keep` latest and the best. tokenizer_dir: files copied beside the model (may be
-// empty).
-void save_checkpoint(const std::filesystem::path& run_dir, const Trained& trained, const TrainerState& state,
+// empty). Throws Error if something cannot be written, or if the run's folder is not in place: then nothing there is
+// touched.
+void save_checkpoint(const RunFolder& run, const Trained& trained, const TrainerState& state,
                      const std::filesystem::path& tokenizer_dir, std::int64_t keep);
 
-// Loads masters, moments, moving average and gate biases; renews compute copies. Throws Error naming the file that is
-// missing or damaged.
-TrainerState load_checkpoint(const std::filesystem::path& dir, const kernels::Context& cx, const Trained& trained);
-// The state alone.
-TrainerState read_state(const std::filesystem::path& dir);
+// The first field in which the model of a checkpoint differs from `config`, as "key: before -> now"; empty if none
+// does.
+std::string config_difference(const std::filesystem::path& dir, const model::Config& config);
+
+// Loads masters, moments, moving average and gate biases of a checkpoint whose files have been checked; renews compute
+// copies. Throws Error naming the file and tensor that the run does not have.
+void load_checkpoint(const std::filesystem::path& dir, const kernels::Context& cx, const Trained& trained);
 
 }  // namespace hadal::train

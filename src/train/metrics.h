@@ -69,6 +69,7 @@ class MetricsLog {
   // As GrowingFile: what cannot be written is kept.
   void append(const StepMetrics& m) { file_->append(to_json(m) + "\n"); }
   void sync() { file_->sync(); }
+  bool put_back() { return file_->put_back(); }
 
  private:
   std::unique_ptr<GrowingFile> file_;

@@ -351,20 +351,21 @@ void check_ranges(Recipe& r, const std::string& where) {
 
 }  // namespace
 
-Recipe load_recipe(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+Recipe parse_recipe(std::string_view text, const std::string& what, const std::vector<std::string>& overrides) {
   Recipe recipe;
   const std::vector<RecipeKey> all = keys(recipe);
-  if (!path.empty()) {
-    const std::string text = read_file(path);
-    try {
-      apply(path.string(), all, toml::parse(text, path.string()), "");
-    } catch (const toml::parse_error& e) {
-      fail("{}:{}: not valid TOML: {}", path.string(), e.source().begin.line, e.description());
-    }
+  try {
+    apply(what, all, toml::parse(text, what), "");
+  } catch (const toml::parse_error& e) {
+    fail("{}:{}: not valid TOML: {}", what, e.source().begin.line, e.description());
   }
-  for (const std::string& text : overrides) apply_override(all, text);
-  check_ranges(recipe, path.empty() ? "recipe" : path.string());
+  for (const std::string& one : overrides) apply_override(all, one);
+  check_ranges(recipe, what);
   return recipe;
+}
+
+Recipe load_recipe(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+  return path.empty() ? parse_recipe("", "recipe", overrides) : parse_recipe(read_file(path), path.string(), overrides);
 }
 
 std::string to_toml(const Recipe& recipe) {

@@ -83,6 +83,8 @@ std::vector<RecipeKey> keys(Recipe& recipe);
 // Reads `path` (may be empty: all defaults), applies `overrides` ("section.key=value"), checks ranges. Paths are taken
 // as relative to the current folder. Throws Error naming the file, line, key and what would be right.
 Recipe load_recipe(const std::filesystem::path& path, const std::vector<std::string>& overrides);
+// The same of a text; `what` is named in the Error.
+Recipe parse_recipe(std::string_view text, const std::string& what, const std::vector<std::string>& overrides);
 
 // As resolved, TOML with every key. Reading it back gives the same recipe.
 std::string to_toml(const Recipe& recipe);

@@ -1,5 +1,7 @@
 #include "train/run_log.h"
 
+#include <utility>
+
 #include "base/error.h"
 
 namespace hadal::train {
@@ -16,14 +18,25 @@ std::string RunLog::append(const StepMetrics& m) {
       problem += fmt::format("{}{}", problem.empty() ? "" : "; ", e.what());
     }
   };
+  attempt([&] { put_back(); });
   attempt([&] { metrics_.append(m); });
   attempt([&] { board_.append(m); });
   const bool first = !problem.empty() && !told_;
   told_ = !problem.empty();
-  return first ? fmt::format("{}: kept in memory, written when it can be", problem) : "";
+  std::string said = std::exchange(put_back_, "");
+  if (first) said += fmt::format("{}{}: kept in memory, written when it can be", said.empty() ? "" : "; ", problem);
+  return said;
+}
+
+void RunLog::put_back() {
+  if (metrics_.put_back())
+    put_back_ = "metrics.jsonl was removed or replaced while the run went on: it is written again";
+  if (board_.put_back() && put_back_.empty())
+    put_back_ = "the event file was removed or replaced while the run went on: it is written again";
 }
 
 void RunLog::flush() {
+  put_back();
   metrics_.sync();
   board_.flush();
 }

@@ -25,6 +25,7 @@ class TensorBoardLog {
   // As GrowingFile: what cannot be written is kept.
   void append(const StepMetrics& metrics);
   void flush() { file_.flush(); }
+  bool put_back() { return file_.put_back(); }
 
  private:
   std::vector<std::string> gates_;

@@ -25,21 +25,25 @@ double since(Clock::time_point start) { return std::chrono::duration<double>(Clo
 
 class Trainer {
  public:
-  Trainer(const kernels::Context& cx, const TrainerInput& in)
+  // Of a run that has checkpoints the weights come from there: resume() loads them.
+  Trainer(const kernels::Context& cx, const TrainerInput& in, bool has_checkpoints)
       : cx_(cx),
         in_(in),
         r_(in.recipe),
+        has_checkpoints_(has_checkpoints),
         model_(in.config, compute_type(r_.model.dtype)),
         optimizer_(make_optimizer()),
         ema_(optimizer_, r_.optimizer.ema),
         schedules_(schedules_of(r_)),
         guard_({r_.guard.z, r_.guard.grad_z, r_.guard.window, r_.guard.most_in_row}) {}
 
-  TrainerOutcome run();
+  // The folder outlives the call and no longer.
+  TrainerOutcome run(const RunFolder& folder);
 
  private:
   Optimizer make_optimizer();
   bool resume();
+  void check_state(const fs::path& dir) const;
   StepMetrics step();
   std::vector<SourceRow> read_rows(std::int64_t rows);
   void backward(const std::vector<SourceRow>& rows, StepMetrics& m);
@@ -57,6 +61,8 @@ class Trainer {
   const kernels::Context& cx_;
   const TrainerInput& in_;
   const Recipe& r_;
+  bool has_checkpoints_;
+  const RunFolder* folder_ = nullptr;
   model::CausalLm model_;
   Optimizer optimizer_;
   Ema ema_;
@@ -69,7 +75,9 @@ class Trainer {
 };
 
 Optimizer Trainer::make_optimizer() {
-  if (r_.model.init_from.empty()) {
+  if (has_checkpoints_) {
+    // resume() writes over every weight
+  } else if (r_.model.init_from.empty()) {
     model::init_model(model_, static_cast<std::uint64_t>(r_.model.seed), r_.model.init_std, r_.model.embedding_std);
   } else {
     model::load_weights(model_, r_.model.init_from);
@@ -81,18 +89,20 @@ Optimizer Trainer::make_optimizer() {
 
 bool Trainer::resume() {
   const std::vector<std::int64_t> steps = list_checkpoints(in_.run_dir);
+  if (steps.empty() == has_checkpoints_)
+    fail("{}: its checkpoints came or went while the run started: start it again", in_.run_dir.string());
   if (steps.empty()) return false;
   const fs::path dir = checkpoint_dir(in_.run_dir, steps.back());
   try {
-    state_ = load_checkpoint(dir, cx_, {model_, optimizer_, ema_});
+    state_ = read_state(dir);
+    check_files(dir, state_);
+    check_state(dir);
+    load_checkpoint(dir, cx_, {model_, optimizer_, ema_});
     in_.rows->restore(state_.loader);
     guard_.restore(state_.guard);
   } catch (const Error& e) {
     // Nothing is thrown away by itself: it may be a wrong mount, or a disk that should be looked after.
-    const std::string way_out =
-        steps.size() > 1 ? fmt::format("move {} away to go on from step {}", dir.string(), steps[steps.size() - 2])
-                         : fmt::format("it is the only checkpoint: move {} away to start anew", in_.run_dir.string());
-    fail("cannot go on from {}: {}; {}", dir.string(), e.what(), way_out);
+    fail("cannot go on from {}: {}; {}", dir.string(), e.what(), way_out(in_.run_dir));
   }
   saved_step_ = state_.step;
   const std::string isa(kernels::name_of(cx_.isa()));
@@ -103,6 +113,18 @@ bool Trainer::resume() {
   }
   say(fmt::format("going on from {} (step {}, {} tokens)", dir.string(), state_.step, state_.tokens));
   return true;
+}
+
+// Model and position are those that the recipe gives after so many steps.
+void Trainer::check_state(const fs::path& dir) const {
+  const std::string differs = config_difference(dir, in_.config);
+  if (!differs.empty()) fail("{}: the recipe now gives another model: {}", (dir / "config.json").string(), differs);
+  std::int64_t tokens = 0;
+  for (std::int64_t step = 0; step < state_.step && tokens < r_.train.tokens; ++step)
+    tokens += schedules_.rows.rows_at(tokens) * r_.data.sequence_length;
+  if (tokens != state_.tokens)
+    fail("{}: {} tokens after step {}: with this recipe there are {}", (dir / "trainer" / "state.json").string(),
+         state_.tokens, state_.step, tokens);
 }
 
 void Trainer::backward(const std::vector<SourceRow>& rows, StepMetrics& m) {
@@ -195,12 +217,13 @@ Validation Trainer::validation_of(const Evaluation& e, bool whole) const {
 
 void Trainer::save() {
   if (saved_step_ == state_.step) return;
+  folder_->require_in_place();
   if (log_) log_->flush();  // a run that goes on from this checkpoint has the lines of all steps before it
   state_.guard = guard_.state();
   state_.recipe = to_toml(r_);
   state_.build = build_id();
   state_.isa = kernels::name_of(cx_.isa());
-  save_checkpoint(in_.run_dir, {model_, optimizer_, ema_}, state_, r_.data.tokenizer, r_.checkpoint.keep);
+  save_checkpoint(*folder_, {model_, optimizer_, ema_}, state_, r_.data.tokenizer, r_.checkpoint.keep);
   saved_step_ = state_.step;
 }
 
@@ -210,6 +233,7 @@ bool Trainer::try_save() {
     save();
     return true;
   } catch (const std::exception& e) {
+    folder_->require_in_place();
     say(fmt::format("no checkpoint of step {}: {}; the run goes on", state_.step, e.what()));
     return false;
   }
@@ -225,18 +249,21 @@ void Trainer::give_up() {
       skipped, state_.step, checkpoint_dir(in_.run_dir, state_.step).string());
 }
 
-TrainerOutcome Trainer::run() {
+TrainerOutcome Trainer::run(const RunFolder& folder) {
   TrainerOutcome outcome;
+  folder_ = &folder;
   const bool resumed = resume();
   peak_ = in_.peak_flops > 0 ? in_.peak_flops : measure_gemm_peak(cx_, model_.act());
   log_.emplace(in_.run_dir, state_.step, in_.config);
   state_.loader = in_.rows->state();
   if (!resumed && !in_.heldout.empty()) {
     outcome.before = validate(true);
+    folder.require_in_place();
     write_before(in_.run_dir, validation_of(outcome.before, true));
   }
   while (state_.tokens < r_.train.tokens && !stopped()) {
     StepMetrics m = step();
+    ++outcome.steps_made;
     const std::pair best_before{state_.best_step, state_.best_bits_per_byte};
     const bool last = state_.tokens >= r_.train.tokens;
     bool keep = (r_.checkpoint.every > 0 && m.step % r_.checkpoint.every == 0);
@@ -252,6 +279,7 @@ TrainerOutcome Trainer::run() {
         keep = true;
       }
     }
+    folder.require_in_place();
     if (const std::string problem = log_->append(m); !problem.empty()) say(problem);
     if (in_.on_step) in_.on_step(m);
     if (guard_.gives_up()) give_up();
@@ -264,29 +292,6 @@ TrainerOutcome Trainer::run() {
   outcome.tokens = state_.tokens;
   outcome.seconds = state_.seconds;
   return outcome;
-}
-
-void make_folder(const TrainerInput& in) {
-  std::error_code error;
-  fs::create_directories(in.run_dir / "checkpoints", error);
-  if (error) fail("cannot make the run folder {}: {}", in.run_dir.string(), error.message());
-}
-
-// A run folder belongs to one recipe: another one touches nothing.
-void claim_folder(const TrainerInput& in) {
-  const fs::path path = in.run_dir / "recipe.toml";
-  if (fs::exists(path)) {
-    const std::vector<std::string> changed = differences(load_recipe(path, {}), in.recipe);
-    if (!changed.empty()) {
-      std::string list;
-      for (const std::string& line : changed) list += (list.empty() ? "" : "; ") + line;
-      fail("{}: this run was started with another recipe ({}): use that one, or another --run folder",
-           in.run_dir.string(), list);
-    }
-  }
-  remove_temporaries(in.run_dir);
-  remove_unfinished(in.run_dir);
-  write_file_atomically(path, to_toml(in.recipe));
 }
 
 // With one group both losses are constants: whoever weighs them expects something else.
@@ -303,11 +308,21 @@ void check_groups(const TrainerInput& in) {
 }  // namespace
 
 TrainerOutcome train(const kernels::Context& cx, const TrainerInput& input) {
+  // All that can be wrong with the input is found before a folder is made, or one that is there is touched.
   check_groups(input);
-  make_folder(input);
-  const FolderLock lock(input.run_dir);
-  claim_folder(input);
-  return Trainer(cx, input).run();
+  require_same_recipe(input.run_dir, input.recipe);
+  Trainer trainer(cx, input, !list_checkpoints(input.run_dir).empty());
+  const RunFolder folder(input.run_dir);
+  require_same_recipe(input.run_dir, input.recipe);  // it may have waited for another process's lock to go
+  remove_temporaries(input.run_dir);
+  remove_unfinished(input.run_dir);
+  write_file_atomically(input.run_dir / "recipe.toml", to_toml(input.recipe));
+  const TrainerOutcome outcome = trainer.run(folder);
+  if (input.at_end) {
+    folder.require_in_place();
+    input.at_end(outcome);
+  }
+  return outcome;
 }
 
 }  // namespace hadal::train

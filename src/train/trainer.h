@@ -25,11 +25,15 @@ struct TrainerInput {
   const std::atomic<bool>* stop = nullptr;             // set by a signal: save and return
   std::function<void(const StepMetrics&)> on_step;     // progress
   std::function<void(const std::string&)> on_message;  // one line for the user
+  // What else is written into the run's folder (a report): called once the last checkpoint is saved, while the folder
+  // is still held. May be empty.
+  std::function<void(const struct TrainerOutcome&)> at_end;
 };
 
 struct TrainerOutcome {
   bool finished = false;  // false: stopped by the signal
   std::int64_t step = 0, tokens = 0;
+  std::int64_t steps_made = 0;  // by this call
   double seconds = 0;
   Evaluation before, after;  // of the held-out text; before only in a run from its start
 };

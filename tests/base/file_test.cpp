@@ -216,6 +216,51 @@ TEST_F(FileTest, OneProcessHoldsAFolder) {
             "cannot open " + (folder_ / "none").string() + ": No such file or directory");
 }
 
+TEST_F(FileTest, AnOpenFolderIsKnownAgain) {
+  const fs::path a = folder_ / "a", b = folder_ / "b";
+  fs::create_directory(a);
+  const OpenFolder open(a);
+  EXPECT_TRUE(open.in_place());
+  write_file_atomically(a / "x", "x");
+  EXPECT_TRUE(open.in_place());
+  fs::rename(a, b);
+  EXPECT_FALSE(open.in_place());
+  fs::create_directory(a);
+  EXPECT_FALSE(open.in_place()) << "another folder of that name";
+  fs::remove(a);
+  fs::create_directory_symlink(b, a);
+  EXPECT_TRUE(open.in_place()) << "it leads to the same folder";
+}
+
+TEST_F(FileTest, AGrowingFileIsPutBack) {
+  const fs::path path = folder_ / "lines";
+  GrowingFile file(path, 0);
+  file.append("one\n");
+  EXPECT_FALSE(file.put_back());
+  fs::remove(path);
+  EXPECT_TRUE(file.put_back());
+  file.append("two\n");
+  write_file_atomically(path, "of somebody else");
+  EXPECT_TRUE(file.put_back());
+  EXPECT_FALSE(file.put_back());
+  file.append("three\n");
+  EXPECT_EQ(read_file(path), "one\ntwo\nthree\n");
+}
+
+TEST_F(FileTest, AFolderTakesTheNameOfAnother) {
+  const auto make = [&](const char* name, const char* content) {
+    fs::create_directory(folder_ / name);
+    write_file_atomically(folder_ / name / "x", content);
+  };
+  make("first.tmp", "first");
+  replace_folder(folder_ / "first.tmp", folder_ / "it");
+  make("second.tmp", "second");
+  replace_folder(folder_ / "second.tmp", folder_ / "it");
+  EXPECT_EQ(read_file(folder_ / "it" / "x"), "second");
+  EXPECT_EQ(names(), std::set<std::string>{"it"});
+  EXPECT_NE(error_of([&] { replace_folder(folder_ / "none", folder_ / "that"); }), "");
+}
+
 TEST_F(FileTest, FaultCountsOnlyItsOwnPoint) {
   const fs::path path = folder_ / "a.txt";
   const auto write_two = [&] {

@@ -152,7 +152,7 @@ for file in model.safetensors trainer/moments.safetensors trainer/state.json; do
   wrong "checkpoint without $file" "$file: No such file" "$hadal" pretrain good.toml --run hurt
 done
 rm -rf hurt && cp -r run hurt && sed -i -E 's/(\\"sources\\":\[\[[0-9]+,)[0-9]+/\199999/' "hurt/checkpoints/$(basename "$step")/trainer/state.json"
-wrong "data position outside of the data" "data position lies outside of shards" "$hadal" pretrain good.toml --run hurt
+wrong "edited data position" "trainer/state.json|differs from what was saved" "$hadal" pretrain good.toml --run hurt
 echo '{"step":' >>hurt/metrics.jsonl
 wrong "damaged metrics" "hurt/metrics.jsonl:6 is not valid JSON" "$hadal" report hurt
 mkdir run/checkpoints/step-00000099.tmp

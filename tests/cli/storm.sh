@@ -136,7 +136,7 @@ last_leg() {
 }
 
 # What is the same without regard to time and threads.
-state() { grep -vE '^ "(seconds|recipe)":' "$1/checkpoints/$last/trainer/state.json"; } # the recipe names the threads
+state() { grep -vE '^ "(seconds|recipe|checksum)":' "$1/checkpoints/$last/trainer/state.json"; } # the recipe names the threads
 metrics() { sed -E 's/"(seconds|tokens_per_second|share_of_peak|memory_gib)":[^,}]*//g' "$1/metrics.jsonl"; }
 
 # The final checkpoints, all that is beside the weights in them, and the metrics are the same to the bit.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,8 @@ inline model::Config small_config() {
 }
 
 struct SmallRun {
-  explicit SmallRun(const std::vector<std::string>& overrides, int threads = 2) : pool(threads) {
+  explicit SmallRun(const std::vector<std::string>& overrides, int threads = 2)
+      : pool(std::make_unique<ThreadPool>(threads)) {
     std::vector<std::string> all = {"model.init_std=0.1", "model.dtype=f32",         "train.rows=4",
                                     "lr.peak=0.01",       "lr.warmup_share=0",       "checkpoint.every=0",
                                     "validation.every=0", "data.sequence_length=24", "checkpoint.keep=99"};
@@ -47,8 +49,7 @@ struct SmallRun {
 
   // Trains in `folder` on the ISA of the machine; every line for the user and every step is kept.
   TrainerOutcome train_in(const std::filesystem::path& folder) {
-    const kernels::Context cx(pool, kernels::default_isa());
-    const model::Config config = small_config();
+    const kernels::Context cx(*pool, kernels::default_isa());
     NumberedRows rows(config.vocab_size);
     TrainerInput in;
     in.recipe = recipe;
@@ -74,8 +75,9 @@ struct SmallRun {
     return false;
   }
 
-  ThreadPool pool;
+  std::unique_ptr<ThreadPool> pool;
   Recipe recipe;
+  model::Config config = small_config();
   RowSource* source = nullptr;
   std::vector<std::vector<std::int32_t>> heldout;
   const std::atomic<bool>* stop = nullptr;

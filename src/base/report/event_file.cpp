@@ -195,7 +195,7 @@ std::int64_t step_of_event(std::string_view payload) {
   return 0;
 }
 
-EventFile::EventFile(const std::filesystem::path& path, std::int64_t step) {
+EventFile::EventFile(const std::filesystem::path& path, std::int64_t step) : path_(path) {
   std::error_code error;
   fs::create_directories(path.parent_path(), error);
   if (error) fail("cannot make the folder {}: {}", path.parent_path().string(), error.message());
@@ -220,6 +220,12 @@ EventFile::EventFile(const std::filesystem::path& path, std::int64_t step) {
     put_bytes(event, 7, start);
   }
   file_->append(encode_record(event));
+}
+
+bool EventFile::put_back() {
+  std::error_code failed;  // put_back says so
+  fs::create_directory(path_.parent_path(), failed);
+  return file_->put_back();
 }
 
 void EventFile::append(const Event& event) { file_->append(encode_record(encode_event(event))); }

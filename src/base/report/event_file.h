@@ -47,8 +47,10 @@ class EventFile {
   // As GrowingFile: what cannot be written is kept.
   void append(const Event& event);
   void flush() { file_->flush(); }
+  bool put_back();
 
  private:
+  std::filesystem::path path_;
   std::unique_ptr<GrowingFile> file_;
 };
 
