@@ -7,11 +7,26 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <system_error>
 
 #include "base/error.h"
 #include "cli/failure.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
+
+namespace {
+
+// The line of error goes to standard error, which may have been closed: the exit status says it still.
+template <class F>
+int told(const F& tell) {
+  try {
+    return tell();
+  } catch (const std::system_error&) {
+    return 1;
+  }
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   // Tensors come and go every step: keep their pages instead of returning them to the kernel each time.
@@ -39,9 +54,9 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     if (std::fflush(stdout) != 0) hadal::fail("cannot write to standard output: {}", std::strerror(errno));
   } catch (const CLI::ParseError& e) {
-    return hadal::cli::report_usage(app, e);
+    return told([&] { return hadal::cli::report_usage(app, e); });
   } catch (const std::exception& e) {
-    return hadal::cli::report_failure(e);
+    return told([&] { return hadal::cli::report_failure(e); });
   }
   return 0;
 }

@@ -4,8 +4,10 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
+#include "base/new_folder.h"
 #include "base/progress.h"
 #include "cli/failure.h"
 #include "cli/verbs.h"
@@ -26,14 +28,30 @@ struct Arguments {
   bool ema = false;
 };
 
-void make_target(const std::string& target) {
-  std::error_code error;
-  if (fs::exists(target) && (!fs::is_directory(target) || !fs::is_empty(target))) {
-    fail("{}: the target exists and is not an empty folder", target);
+// A model folder that others may remove while it is read, as a training does with its old checkpoints: its files are
+// all opened first, and then it must still be the one that it was.
+class Source {
+ public:
+  explicit Source(const std::string& path) : folder_((require(path), path)), names_(names()) {}
+  void require_unchanged() const {
+    if (!folder_.in_place() || names() != names_)
+      fail("{}: was removed or changed while it was read: a training may have removed its old checkpoint",
+           folder_.path().string());
   }
-  fs::create_directories(target, error);
-  if (error) fail("cannot make the folder {}: {}", target, error.message());
-}
+
+ private:
+  static void require(const std::string& path) {
+    if (!fs::is_directory(path)) fail("{}: there is no such model folder", path);
+  }
+  std::set<std::string> names() const {
+    std::set<std::string> all;
+    std::error_code gone;
+    for (const auto& entry : fs::directory_iterator(folder_.path(), gone)) all.insert(entry.path().filename().string());
+    return all;
+  }
+  OpenFolder folder_;
+  std::set<std::string> names_;
+};
 
 // The averages of a checkpoint, its files checked.
 io::Safetensors open_averages(const fs::path& checkpoint) {
@@ -59,15 +77,18 @@ Tensor average_of(const io::Safetensors& averages, const model::CheckpointTensor
 
 void run(const Arguments& a) {
   const DType type = dtype_from_name(a.dtype);
+  const Source folder(a.source);
   const io::HfDir source(a.source);
   const model::Config config = model::config_of_weights(model::load_config(a.source), source);
   model::check_weights(config, source);
   model::check_copies(config, source);
   std::optional<io::Safetensors> averages;
   if (a.ema) averages = open_averages(a.source);
-  make_target(a.target);
+  NewFolder target(a.target);
+  model::write_companions(target.temporary(), config, type, a.source);
+  folder.require_unchanged();
   const std::vector<model::CheckpointTensor> tensors = model::checkpoint_tensors(config);
-  io::WeightsWriter writer(a.target, model::checkpoint_specs(config, type),
+  io::WeightsWriter writer(target.temporary(), model::checkpoint_specs(config, type),
                            static_cast<std::uint64_t>(a.shard_gb * 1e9));
   Progress progress("convert", static_cast<std::int64_t>(tensors.size()), "tensors");
   std::int64_t done = 0;
@@ -79,8 +100,8 @@ void run(const Arguments& a) {
     progress.update(++done);
   }
   writer.commit();
+  target.commit();
   progress.finish();
-  model::write_companions(a.target, config, type, a.source);
   fmt::print("{}: {} tensors written in {}{}\n", a.target, tensors.size(), name_of(type),
              a.ema ? ", averages; gate biases live" : "");
 }

@@ -53,9 +53,10 @@ TEST(NewFolder, AnEmptyFolderMayBeThereAndNothingElse) {
             std::string::npos);
   EXPECT_NE(error_of([&] { const NewFolder made(""); }), "");
   NewFolder late(folder / "late");
-  write_file_atomically(folder / "late", "somebody else's");
+  fs::create_directory(folder / "late");
+  write_file_atomically(folder / "late" / "x", "somebody else's");
   EXPECT_NE(error_of([&] { late.commit(); }), "");
-  EXPECT_EQ(read_file(folder / "late"), "somebody else's");
+  EXPECT_EQ(names(folder / "late"), std::set<std::string>{"x"});
 }
 
 TEST(NewFolder, LeftoversOfKilledProcessesGo) {

@@ -120,6 +120,25 @@ fails "longer" "$hadal" pretrain recipe.toml --run half --set train.tokens=768
 [ "$(wc -l <longer/metrics.jsonl)" = 6 ] || die "the longer run has other steps"
 echo "ok: a run is resumed without its recipe, and a finished one says how to train longer"
 
+# A checkpoint that goes while it is converted: nothing has the target's name, whatever was read by then. A pipe in the
+# place of one of its files makes the moment.
+cp -r other/checkpoints/step-00000006 pruned
+mkfifo pruned/chat_template.jinja
+"$hadal" convert pruned converted >log 2>&1 &
+pid=$!
+exec 3>pruned/chat_template.jinja # comes back once the program reads it
+mv pruned gone2
+printf 'x' >&3
+exec 3>&-
+ends 1 "convert"
+[[ $said == "pruned: was removed or changed while it was read"* ]] || die "convert: $said"
+[ -z "$(find . -maxdepth 1 -name 'converted*')" ] || die "convert: something is left: $(echo converted*)"
+HADAL_FAULT=write:3:converted "$hadal" convert other/checkpoints/step-00000006 converted >log 2>&1 && die "convert was not killed"
+[ ! -e converted ] || die "convert: an unfinished folder has the final name"
+"$hadal" convert other/checkpoints/step-00000006 converted >log 2>&1 || die "convert: does not work after a kill"
+[ -f converted/tokenizer.json ] && [ "$(echo converted*)" = converted ] || die "convert: $(echo converted*)"
+echo "ok: what is converted has its name when it is whole"
+
 # SIGHUP (twice: terminal and shell) saves; the reader of the output goes away, and the run goes on to its end.
 start hangup
 until_step hangup 3
@@ -128,9 +147,16 @@ kill -HUP "$pid" 2>/dev/null || true
 ends 130 "hangup"
 [ "$(tail -n 1 log)" = "stopped; the same command goes on from here" ] || die "hangup: it does not say how to go on"
 [ -d "hangup/checkpoints/$(printf 'step-%08d' "$(wc -l <hangup/metrics.jsonl)")" ] || die "hangup: nothing was saved"
-{ "$hadal" pretrain recipe.toml --run unread 2>&1 && true; } | head -n 1 >/dev/null || true
+mkfifo unread.pipe
+"$hadal" pretrain recipe.toml --run unread >unread.pipe 2>&1 &
+pid=$!
+exec 3<unread.pipe
+exec 3<&-
+ends 1 "unread" # its last lines found no reader
 diff -r -x state.json other/checkpoints unread/checkpoints || die "unread: the run did not come to its end"
+[ -f unread/report.html ] || die "unread: no report"
 rc=0
 "$hadal" pretrain recipe.toml --run closed >&- 2>&- || rc=$?
+[ "$rc" = 1 ] || die "closed: ended with $rc, not 1"
 diff -r -x state.json other/checkpoints closed/checkpoints || die "closed: the run did not come to its end"
 echo "ok: neither a lost terminal nor a closed output costs a run"

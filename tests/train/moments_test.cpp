@@ -52,7 +52,7 @@ TEST(Moments, Bf16ResumesToTheBit) {
   Trained straight(config, DType::bf16), resumed(config, DType::bf16), wide(config, DType::f32);
   for (int i = 1; i <= 2; ++i) straight.step(cx, i);
   const train::TrainerState state{.step = 2};
-  train::save_checkpoint(folder.path(), straight.all(), state, {}, 1);
+  train::save_checkpoint(train::RunFolder(folder.path()), straight.all(), state, {}, 1);
   const auto dir = train::checkpoint_dir(folder.path(), 2);
   const auto file = io::Safetensors::open(dir / "trainer" / "moments.safetensors");
   EXPECT_EQ(file.tensor("model.norm.weight.m").dtype(), DType::bf16);

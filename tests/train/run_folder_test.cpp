@@ -113,14 +113,20 @@ TEST(RunFolder, MetricsThatGoAreWrittenAgain) {
 // A run of six steps, all of them saved.
 class SavedRun : public ::testing::Test {
  protected:
-  SavedRun() { small().train_in(folder_ / "saved"); }
+  // Trained once for all cases of this suite.
+  static const fs::path& saved() {
+    static const TempFolder folder;
+    static const fs::path run = folder / "run";
+    if (!fs::exists(run)) small().train_in(run);
+    return run;
+  }
   static SmallRun small(const std::string& also = "guard.z=6") {
     return SmallRun({tokens(24), "checkpoint.every=1", "optimizer.ema=0.9", also});
   }
   // A fresh copy, and its newest checkpoint.
   fs::path copy() {
     fs::remove_all(folder_ / "run");
-    fs::copy(folder_ / "saved", folder_ / "run", fs::copy_options::recursive);
+    fs::copy(saved(), folder_ / "run", fs::copy_options::recursive);
     return checkpoint_dir(folder_ / "run", 6);
   }
   // The error of going on; it must leave everything as it is.
