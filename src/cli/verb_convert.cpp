@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/model_folder.h"
 #include "base/new_folder.h"
 #include "base/progress.h"
 #include "cli/failure.h"
@@ -25,7 +26,7 @@ namespace fs = std::filesystem;
 struct Arguments {
   std::string source, target, dtype = "f32";
   double shard_gb = 5;
-  bool ema = false;
+  bool ema = false, force = false;
 };
 
 // A model folder that others may remove while it is read, as a training does with its old checkpoints: its files are
@@ -53,6 +54,14 @@ class Source {
   std::set<std::string> names_;
 };
 
+// What a folder that is converted holds, temporaries of an interrupted one included.
+bool is_model_file(const fs::path& inside) {
+  const std::string name = inside.string();
+  if (name.find('/') != std::string::npos) return false;
+  const auto is = [&](std::string_view kind) { return name.find(kind) != std::string::npos; };
+  return is(".safetensors") || is(".json") || is(".jinja") || is("merges.txt") || is(".model");
+}
+
 // The averages of a checkpoint, its files checked.
 io::Safetensors open_averages(const fs::path& checkpoint) {
   const fs::path path = checkpoint / "trainer" / "ema.safetensors";
@@ -77,23 +86,24 @@ Tensor average_of(const io::Safetensors& averages, const model::CheckpointTensor
 
 void run(const Arguments& a) {
   const DType type = dtype_from_name(a.dtype);
-  const Source folder(a.source);
-  const io::HfDir source(a.source);
-  const model::Config config = model::config_of_weights(model::load_config(a.source), source);
+  const std::string from = model_folder(a.source).string();
+  const Source folder(from);
+  const io::HfDir source(from);
+  const model::Config config = model::config_of_weights(model::load_config(from), source);
   model::check_weights(config, source);
   model::check_copies(config, source);
   std::optional<io::Safetensors> averages;
-  if (a.ema) averages = open_averages(a.source);
-  NewFolder target(a.target);
-  model::write_companions(target.temporary(), config, type, a.source);
+  if (a.ema) averages = open_averages(from);
+  NewFolder target(a.target, a.force, is_model_file);
+  model::write_companions(target.work(), config, type, from);
   folder.require_unchanged();
   const std::vector<model::CheckpointTensor> tensors = model::checkpoint_tensors(config);
-  io::WeightsWriter writer(target.temporary(), model::checkpoint_specs(config, type),
+  io::WeightsWriter writer(target.work(), model::checkpoint_specs(config, type),
                            static_cast<std::uint64_t>(a.shard_gb * 1e9));
   Progress progress("convert", static_cast<std::int64_t>(tensors.size()), "tensors");
   std::int64_t done = 0;
   for (const model::CheckpointTensor& t : tensors) {
-    const std::string what = a.source + ": tensor '" + t.name + "'";
+    const std::string what = from + ": tensor '" + t.name + "'";
     const Tensor value =
         averages ? average_of(*averages, t, source) : source.tensor(t.copy_of.empty() ? t.name : t.copy_of);
     writer.append(t.name, io::converted(value, model::stored_dtype(t, type), what));
@@ -116,6 +126,7 @@ void add_convert(CLI::App& app) {
   verb->add_option("--dtype", a->dtype, "of the weights; gates and their biases stay f32")
       ->check(CLI::IsMember({"f32", "bf16"}));
   verb->add_option("--shard-gb", a->shard_gb, "largest file, in 10^9 bytes")->check(positive());
+  verb->add_flag("--force", a->force, "replace a model folder that is there");
   verb->add_flag("--ema", a->ema, "the moving average of a training checkpoint's weights (recipe key optimizer.ema)");
   verb->callback([a] { run(*a); });
 }

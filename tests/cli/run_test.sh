@@ -132,10 +132,10 @@ printf 'x' >&3
 exec 3>&-
 ends 1 "convert"
 [[ $said == "pruned: was removed or changed while it was read"* ]] || die "convert: $said"
-[ -z "$(find . -maxdepth 1 -name 'converted*')" ] || die "convert: something is left: $(echo converted*)"
-HADAL_FAULT=write:3:converted "$hadal" convert other/checkpoints/step-00000006 converted >log 2>&1 && die "convert was not killed"
+[ -z "$(find . -maxdepth 1 -name converted)" ] || die "convert: something has the final name"
+HADAL_FAULT=write:3:converted.tmp "$hadal" convert other/checkpoints/step-00000006 converted >log 2>&1 && die "convert was not killed"
 [ ! -e converted ] || die "convert: an unfinished folder has the final name"
-"$hadal" convert other/checkpoints/step-00000006 converted >log 2>&1 || die "convert: does not work after a kill"
+"$hadal" convert other converted >log 2>&1 || die "convert: does not work after a kill"
 [ -f converted/tokenizer.json ] && [ "$(echo converted*)" = converted ] || die "convert: $(echo converted*)"
 echo "ok: what is converted has its name when it is whole"
 
