@@ -45,10 +45,8 @@ class Counter {
     });
   }
   void piece(std::string_view text, bool last) {
-    long_ += text;
-    if (!last) return;
-    trainers_[0].add_text(long_);
-    long_ = {};
+    trainers_[0].push(text);
+    if (last) trainers_[0].end_text();
   }
   // The counts of all threads; the others are gone.
   const text::BpeTrainer& all() {
@@ -59,7 +57,6 @@ class Counter {
  private:
   ThreadPool pool_;
   std::vector<text::BpeTrainer> trainers_;
-  std::string long_;
 };
 
 void train(const Arguments& a) {

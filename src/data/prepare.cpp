@@ -12,6 +12,7 @@
 #include "data/checksum.h"
 #include "data/shard_writer.h"
 #include "data/validation_split.h"
+#include "text/piecewise.h"
 
 namespace hadal::data {
 
@@ -27,7 +28,11 @@ bool is_shard(const fs::path& inside) {
 class Encoder {
  public:
   Encoder(const text::Tokenizer& tokenizer, std::int32_t eos, int threads, const fs::path& out, std::uint64_t hash)
-      : tokenizer_(tokenizer), eos_(eos), pool_(threads), caches_(static_cast<std::size_t>(threads)) {
+      : tokenizer_(tokenizer),
+        eos_(eos),
+        pool_(threads),
+        caches_(static_cast<std::size_t>(threads)),
+        long_(tokenizer, text::ControlTokens::as_text) {
     training_.emplace(out, tokenizer.vocab_size(), hash);
     validation_out_ = out / "validation";
     hash_ = hash;
@@ -45,13 +50,14 @@ class Encoder {
   }
 
   void piece(std::string_view text, bool last, int part) {
-    long_ += text;
-    if (!last) return;
     std::vector<std::int32_t> ids;
-    tokenizer_.encode_as_text_to(long_, caches_[0], ids);
-    ids.push_back(eos_);
-    writer(part).add(ids, long_.size());
-    long_ = {};
+    long_.push(text, ids);
+    if (last) {
+      long_.finish(ids);
+      ids.push_back(eos_);
+    }
+    writer(part).append(ids, text.size());
+    if (last) writer(part).end_document();
   }
 
   ShardWriter& writer(int part) {
@@ -67,7 +73,7 @@ class Encoder {
   ThreadPool pool_;
   std::vector<text::WordCache> caches_;
   std::vector<std::vector<std::int32_t>> ids_;  // of a batch; their memory is used again
-  std::string long_;
+  text::PiecewiseEncoder long_;                 // the document that comes in pieces
   fs::path validation_out_;
   std::uint64_t hash_ = 0;
   std::optional<ShardWriter> training_, validation_;

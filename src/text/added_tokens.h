@@ -22,6 +22,12 @@ struct AddedToken {
   bool control = false;      // spelled in a text that is only text, it is no token (Tokenizer::encode_as_text)
 };
 
+// Where a cut of a text that comes in chunks goes on, in bytes of the text.
+struct CutPlace {
+  std::size_t at = 0;    // next place to look at
+  std::size_t done = 0;  // all before it is given out
+};
+
 // Finds a set of added tokens, left to right, the longest at each place.
 class AddedTokenFinder {
  public:
@@ -35,17 +41,28 @@ class AddedTokenFinder {
   // control token is none: its text goes there, alone, and no white space is swallowed.
   void cut(std::string_view text, PieceSink gap, Sink<std::int32_t> token, const PieceSink* control = nullptr) const;
 
+  // The same from `place` on. With `open` the text goes on after its end: what more text could change is left, and
+  // `place` moves up to there. gap(text, whole): the next bytes of a gap, which ends with them if `whole`; a gap may be
+  // empty. Of what stands before `place` the last character is looked at.
+  void cut(std::string_view text, CutPlace& place, bool open, Sink<std::string_view, bool> gap,
+           Sink<std::int32_t> token, const PieceSink* control) const;
+
  private:
   struct Node {
     std::int32_t token = -1;                                  // index into tokens_
     std::vector<std::pair<std::uint8_t, std::int32_t>> next;  // sorted by byte
   };
 
-  // The longest token at p: its index and size, or -1.
-  std::int32_t longest(const char* p, const char* end, std::size_t& size) const;
+  struct Longest {
+    std::int32_t token = -1;
+    std::size_t size = 0;
+    bool cut_off = false;  // the text ended where a longer token could have gone on
+  };
+  Longest longest(const char* p, const char* end) const;
 
   std::vector<AddedToken> tokens_;
   std::vector<Node> nodes_;
+  bool any_lstrip_ = false;
   std::array<std::int32_t, 256> roots_{};  // node of a first byte, 0 for none
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "text/byte_table.h"
+#include "text/flow.h"
 #include "text/merge_finder.h"
 #include "text/pretokenizer.h"
 #include "text/tokenizer_file.h"
@@ -20,7 +21,7 @@ constexpr std::int64_t kProgressEvery = 256;  // merges
 }  // namespace
 
 // Pieces of the pre-tokenizer with their counts.
-class BpeTrainer::Words {
+class BpeTrainer::Words final : private Flow {
  public:
   Words() : slots_(std::size_t{1} << 16) {
     std::vector<std::string> warnings;
@@ -28,11 +29,14 @@ class BpeTrainer::Words {
       pretokenizer_.add_split(make_pattern(std::string(regex), warnings), SplitBehavior::isolated, false);
     }
     HADAL_ASSERT(warnings.empty());
+    flows_ = pretokenizer_.flows(settings_, *this);
   }
 
   void add_text(std::string_view text) {
     pretokenizer_.run(text, [this](std::string_view piece) { ++at(piece).count; });
   }
+
+  void add_chunk(std::string_view bytes, bool last) { flows_.back()->push(bytes, last); }
 
   void add(std::string_view piece, std::int64_t count) { at(piece).count += count; }
 
@@ -47,6 +51,18 @@ class BpeTrainer::Words {
     std::size_t hash;
     std::int64_t count;
   };
+
+  // A piece of a document that comes in chunks.
+  void push(std::string_view bytes, bool last) override {
+    if (last && piece_.empty()) {
+      if (!bytes.empty()) ++at(bytes).count;
+      return;
+    }
+    piece_.append(bytes);
+    if (!last) return;
+    ++at(piece_.text()).count;
+    piece_.clear();
+  }
 
   Word& at(std::string_view piece) {
     const std::size_t hash = std::hash<std::string_view>{}(piece);
@@ -71,7 +87,13 @@ class BpeTrainer::Words {
     }
   }
 
+  static constexpr std::size_t kWindow = std::size_t{1} << 16;
+
   PreTokenizer pretokenizer_;
+  bool prefix_ = false;
+  FlowSettings settings_{prefix_, kWindow};
+  std::vector<std::unique_ptr<Flow>> flows_;
+  Held piece_{kWindow};
   std::string bytes_;
   std::vector<Word> words_;
   std::vector<std::size_t> slots_;  // open addressing over words_: index + 1, 0 for empty
@@ -98,6 +120,10 @@ BpeTrainer::BpeTrainer(BpeTrainer&&) noexcept = default;
 BpeTrainer& BpeTrainer::operator=(BpeTrainer&&) noexcept = default;
 
 void BpeTrainer::add_text(std::string_view text) { words_->add_text(text); }
+
+void BpeTrainer::push(std::string_view bytes) { words_->add_chunk(bytes, false); }
+
+void BpeTrainer::end_text() { words_->add_chunk({}, true); }
 
 void BpeTrainer::add_counts_of(const BpeTrainer& other) {
   other.words_->for_each([this](std::string_view piece, std::int64_t count) { words_->add(piece, count); });

@@ -54,6 +54,11 @@ class BpeTrainer {
   // ordinary text.
   void add_text(std::string_view text);
 
+  // The same for a document that comes in chunks, cut anywhere: push() them all, then end_text(). Throws Error where
+  // the pre-tokenizer finds no place to cut in 16 MiB.
+  void push(std::string_view bytes);
+  void end_text();
+
   // As if the texts of `other` had been added here: several threads can count, each with a trainer of its own.
   void add_counts_of(const BpeTrainer& other);
 

@@ -17,9 +17,17 @@ class Flow {
   virtual void push(std::string_view bytes, bool last) = 0;
 };
 
+struct FlowSettings {
+  const bool& prefix;  // whether a prefix space belongs before the piece that begins
+  std::size_t window;  // bytes that a stage gathers before it looks at them
+};
+
 // Bytes whose meaning depends on what follows: they wait until more is there or the piece ends.
 class Held {
  public:
+  // `window`: bytes worth looking at.
+  explicit Held(std::size_t window) : window_(window), due_(window) {}
+
   // Longest stretch that may wait: a single pre-token of this size would take some 100 bytes of memory for each byte.
   static constexpr std::size_t kMax = std::size_t{16} << 20;
 
@@ -41,19 +49,18 @@ class Held {
   // The first bytes have done their service.
   void drop(std::size_t count) {
     text_.erase(0, count);
-    due_ = text_.size() * 2 + kChunk;
+    due_ = text_.size() * 2 + window_;
   }
   void clear() {
     text_.clear();
-    due_ = kChunk;
+    due_ = window_;
   }
 
  private:
-  static constexpr std::size_t kChunk = std::size_t{1} << 16;
   std::string shown() const;
 
   std::string text_;
-  std::size_t due_ = kChunk;
+  std::size_t window_, due_;
 };
 
 }  // namespace hadal::text

@@ -63,8 +63,7 @@ class Pcre2Pattern final : public Pattern {
     int code = 0;
     PCRE2_SIZE offset = 0;
     // Multi-line: in the reference's engine ^ and $ always stand at line ends.
-    constexpr std::uint32_t kOptions =
-        PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C;
+    constexpr std::uint32_t kOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
     code_.reset(
         pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), kOptions, &code, &offset, nullptr));
     if (!code_) fail("the pre-tokenizer's pattern {} does not compile: {}", regex, error_text(code));
@@ -84,48 +83,61 @@ class Pcre2Pattern final : public Pattern {
 
   std::size_t look_behind() const override { return look_behind_; }
 
+  // Each stretch of valid UTF-8 is a text of its own; nothing matches an invalid byte.
   void find(std::string_view text, Cursor& cursor, bool open, MatchSink sink) const override {
     if (open && whole_only_) return;
     const MatchData data(pcre2_match_data_create_from_pattern(code_.get(), nullptr));
-    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data.get());
-    const char* const end = text.data() + text.size();
-    std::size_t &start = cursor.start, &last = cursor.last;
-    while (start < text.size() || (!open && start == text.size())) {
-      int found = match(text, start, open ? PCRE2_PARTIAL_HARD : 0, data.get());
-      if (found == PCRE2_ERROR_PARTIAL) {
-        start = range[0];  // before it there is no match, whatever follows
-        if (range[1] == text.size()) return;
-        // It ends at an invalid byte, which nothing that follows can mend: up to there the text is whole.
-        const std::size_t size = range[1] + 1;
-        found = match(text.substr(0, size), start, 0, data.get());
-        if (found == PCRE2_ERROR_NOMATCH || range[0] == size) {
-          start = size;
-          continue;
-        }
+    for (std::size_t begin = 0; begin < text.size();) {
+      const std::size_t end = begin + valid_size(text.substr(begin));
+      if (end >= cursor.start) {
+        search(text.substr(begin, end - begin), begin, cursor, open && end == text.size(), data.get(), sink);
+        if (end < text.size()) cursor.start = end + 1;
       }
-      if (found == PCRE2_ERROR_NOMATCH) {
-        start = text.size();
-        return;
-      }
-      if (range[1] == range[0] && range[0] == last) {  // an empty match right after a match does not count
-        start += start < text.size() ? scan(text.data() + start, end).size : 1;
-        continue;
-      }
-      sink(range[0], range[1]);
-      start = last = range[1];
+      begin = end + 1;
     }
   }
 
  private:
   using MatchData = std::unique_ptr<pcre2_match_data, FreeMatchData>;
 
-  int match(std::string_view text, std::size_t start, std::uint32_t options, pcre2_match_data* data) const {
-    const int found =
-        pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), start, options, data, nullptr);
-    if (found < 0 && found != PCRE2_ERROR_NOMATCH && found != PCRE2_ERROR_PARTIAL) {
-      fail("the pre-tokenizer's pattern {} failed on a text: {}", regex_, error_text(found));
+  static std::size_t valid_size(std::string_view text) {
+    const char* const end = text.data() + text.size();
+    const char* p = text.data();
+    while (p < end) {
+      const Decoded c = decode_utf8(p, end);
+      if (c.code_point == kInvalid) break;
+      p += c.size;
     }
-    return found;
+    return static_cast<std::size_t>(p - text.data());
+  }
+
+  // `text` is valid and lies `offset` bytes behind the beginning of what the cursor counts in.
+  void search(std::string_view text, std::size_t offset, Cursor& cursor, bool open, pcre2_match_data* data,
+              MatchSink sink) const {
+    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data);
+    std::size_t start = std::max(cursor.start, offset) - offset;
+    while (start < text.size() || (!open && start == text.size())) {
+      const int found = pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), start,
+                                    PCRE2_NO_UTF_CHECK | (open ? PCRE2_PARTIAL_HARD : 0), data, nullptr);
+      if (found == PCRE2_ERROR_PARTIAL) {
+        start = range[0];  // before it there is no match, whatever follows
+        break;
+      }
+      if (found == PCRE2_ERROR_NOMATCH) {
+        start = text.size();
+        break;
+      }
+      if (found < 0) fail("the pre-tokenizer's pattern {} failed on a text: {}", regex_, error_text(found));
+      if (range[1] == range[0] && range[0] + offset == cursor.last) {
+        // An empty match right after a match does not count.
+        start += start < text.size() ? scan(text.data() + start, text.data() + text.size()).size : 1;
+        continue;
+      }
+      sink(offset + range[0], offset + range[1]);
+      start = range[1];
+      cursor.last = offset + start;
+    }
+    cursor.start = offset + start;
   }
 
   std::string regex_;
@@ -161,7 +173,10 @@ class LiteralPattern final : public Pattern {
 std::unique_ptr<Pattern> pcre2_pattern(const std::string& regex) { return std::make_unique<Pcre2Pattern>(regex); }
 
 std::unique_ptr<Pattern> literal_pattern(std::string text) {
-  if (text.empty()) fail("a Split pre-tokenizer has an empty String pattern; it must hold a character at least");
+  if (text.empty())
+    fail(
+        "a Split pre-tokenizer has an empty String pattern; it must hold a "
+        "character at least");
   return std::make_unique<LiteralPattern>(std::move(text));
 }
 
@@ -169,7 +184,8 @@ std::unique_ptr<Pattern> make_pattern(const std::string& regex, std::vector<std:
   if (auto pattern = known_pattern(regex)) return pattern;
   if (auto pattern = class_run_pattern(regex)) return pattern;
   warnings.push_back(
-      fmt::format("the pre-tokenizer's pattern {} is not one of those known by heart: PCRE2 matches it, whose Unicode "
+      fmt::format("the pre-tokenizer's pattern {} is not one of those known by heart: "
+                  "PCRE2 matches it, whose Unicode "
                   "tables are older "
                   "than the reference's, so rare new characters may be cut differently",
                   regex));

@@ -75,8 +75,8 @@ class SplitStep final : public PreTokenizer::Step {
     }
   }
 
-  void add_flows(const bool& /*prefix*/, Flow& next, std::vector<std::unique_ptr<Flow>>& flows) const override {
-    flows.push_back(std::make_unique<SplitFlow>(*pattern_, behavior_, invert_, next));
+  void add_flows(const FlowSettings& settings, Flow& next, std::vector<std::unique_ptr<Flow>>& flows) const override {
+    flows.push_back(std::make_unique<SplitFlow>(*pattern_, behavior_, invert_, settings.window, next));
   }
 
  private:
@@ -106,7 +106,8 @@ class DigitsStep final : public PreTokenizer::Step {
     if (start < end) sink({start, static_cast<std::size_t>(end - start)});
   }
 
-  void add_flows(const bool& /*prefix*/, Flow& next, std::vector<std::unique_ptr<Flow>>& flows) const override {
+  void add_flows(const FlowSettings& /*settings*/, Flow& next,
+                 std::vector<std::unique_ptr<Flow>>& flows) const override {
     flows.push_back(std::make_unique<DigitsFlow>(individual_, next));
   }
 
@@ -134,13 +135,13 @@ class ByteLevelStep final : public PreTokenizer::Step {
     }
   }
 
-  void add_flows(const bool& prefix, Flow& next, std::vector<std::unique_ptr<Flow>>& flows) const override {
+  void add_flows(const FlowSettings& settings, Flow& next, std::vector<std::unique_ptr<Flow>>& flows) const override {
     Flow* after = &next;
     if (pattern_) {
-      flows.push_back(std::make_unique<SplitFlow>(*pattern_, SplitBehavior::isolated, false, next));
+      flows.push_back(std::make_unique<SplitFlow>(*pattern_, SplitBehavior::isolated, false, settings.window, next));
       after = flows.back().get();
     }
-    if (add_prefix_space_) flows.push_back(std::make_unique<PrefixFlow>(prefix, *after));
+    if (add_prefix_space_) flows.push_back(std::make_unique<PrefixFlow>(settings.prefix, *after));
   }
 
  private:
@@ -167,10 +168,10 @@ void PreTokenizer::run_from(std::size_t step, std::string_view piece, bool prefi
   steps_[step]->split(piece, prefix, [&](std::string_view part) { run_from(step + 1, part, prefix, sink); });
 }
 
-std::vector<std::unique_ptr<Flow>> PreTokenizer::flows(const bool& prefix, Flow& next) const {
+std::vector<std::unique_ptr<Flow>> PreTokenizer::flows(const FlowSettings& settings, Flow& next) const {
   std::vector<std::unique_ptr<Flow>> flows;
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
-    (*step)->add_flows(prefix, flows.empty() ? next : *flows.back(), flows);
+    (*step)->add_flows(settings, flows.empty() ? next : *flows.back(), flows);
   }
   return flows;
 }

@@ -11,6 +11,7 @@
 namespace hadal::text {
 
 class Flow;
+struct FlowSettings;
 struct Scanned;
 
 enum class SplitBehavior { isolated, removed, merged_with_previous, merged_with_next, contiguous };
@@ -28,7 +29,8 @@ class PreTokenizer {
     virtual ~Step() = default;
     virtual void split(std::string_view piece, bool prefix, PieceSink sink) const = 0;
     // The same for pieces that come in chunks; two stages where a step has two parts. The last comes first.
-    virtual void add_flows(const bool& prefix, Flow& next, std::vector<std::unique_ptr<Flow>>& flows) const = 0;
+    virtual void add_flows(const FlowSettings& settings, Flow& next,
+                           std::vector<std::unique_ptr<Flow>>& flows) const = 0;
   };
 
   // `invert`: gaps count as the matches.
@@ -43,8 +45,8 @@ class PreTokenizer {
   void run(std::string_view text, PieceSink sink, bool prefix = true) const { run_from(0, text, prefix, sink); }
 
   // The same for a text that comes in chunks: pieces go to `next`, in chunks too. The first stage is the last of the
-  // list, or `next` if that is empty. `prefix` is looked at where a piece begins.
-  std::vector<std::unique_ptr<Flow>> flows(const bool& prefix, Flow& next) const;
+  // list, or `next` if that is empty. The settings outlive the list.
+  std::vector<std::unique_ptr<Flow>> flows(const FlowSettings& settings, Flow& next) const;
 
  private:
   void run_from(std::size_t step, std::string_view piece, bool prefix, PieceSink sink) const;

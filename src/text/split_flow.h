@@ -11,8 +11,8 @@ namespace hadal::text {
 
 class SplitFlow final : public Flow {
  public:
-  SplitFlow(const Pattern& pattern, SplitBehavior behavior, bool invert, Flow& next)
-      : pattern_(pattern), behavior_(behavior), invert_(invert), next_(next) {}
+  SplitFlow(const Pattern& pattern, SplitBehavior behavior, bool invert, std::size_t window, Flow& next)
+      : pattern_(pattern), behavior_(behavior), invert_(invert), next_(next), held_(window) {}
   void push(std::string_view bytes, bool last) override;
 
  private:

@@ -17,9 +17,8 @@ namespace hadal::text {
 
 class Tokenizer {
  public:
-  // A model directory (tokenizer.json and, if there, tokenizer_config.json), a run (base/model_folder.h) or the path of a
-  // tokenizer.json.
-  // Throws Error naming the file and the part that is broken or not supported.
+  // A model directory (tokenizer.json and, if there, tokenizer_config.json), a run (base/model_folder.h) or the path of
+  // a tokenizer.json. Throws Error naming the file and the part that is broken or not supported.
   static Tokenizer load(const std::filesystem::path& model_dir_or_json);
 
   // Ids of any bytes; invalid UTF-8 is kept as byte tokens, so decoding gives the same bytes back (unless a normalizer
@@ -62,6 +61,7 @@ class Tokenizer {
   struct Parts;  // what a file says, put together by load()
 
  private:
+  friend class PiecewiseEncoder;
   explicit Tokenizer(std::shared_ptr<const Parts> parts) : parts_(std::move(parts)) {}
   struct Mode;
   void encode_text(std::string_view text, bool as_text, WordCache* cache, std::vector<std::int32_t>& ids) const;

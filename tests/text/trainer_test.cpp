@@ -47,11 +47,16 @@ TEST(Trainer, FindsTheReferencesMerges) {
     for (const std::string feed : {"whole", "lines"}) {
       const std::string name = "merges_" + std::to_string(size) + "_" + feed;
       const std::vector<std::string> texts = feed == "whole" ? std::vector{corpus} : lines_of(corpus);
-      BpeTrainer trainer(plain(size, 2)), shuffled(plain(size, 2));
-      for (const std::string& text : texts) trainer.add_text(text);
+      BpeTrainer trainer(plain(size, 2)), shuffled(plain(size, 2)), chunks(plain(size, 2));
+      for (const std::string& text : texts) {
+        trainer.add_text(text);
+        for (std::size_t at = 0; at < text.size(); at += 1000) chunks.push(std::string_view(text).substr(at, 1000));
+        chunks.end_text();
+      }
       for (std::size_t i = texts.size(); i-- > 0;) shuffled.add_text(texts[i]);
       const json expected = read_json(data_path("bpe/" + name + ".json"));
       expect_merges(trainer.train(), expected, name);
+      expect_merges(chunks.train(), expected, name + " in chunks");
       expect_merges(shuffled.train(), expected, name + " backwards");
     }
   }
