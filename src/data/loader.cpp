@@ -1,44 +1,37 @@
 #include "data/loader.h"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/rng.h"
+#include "data/permutation.h"
 
 namespace hadal::data {
 
 namespace {
 
 // Streams of the seed; a source's number is added.
-constexpr std::uint64_t kRows = 1, kOrder = 2, kDocuments = std::uint64_t{1} << 62;
+constexpr std::uint64_t kRows = 1, kOrder = 2, kSpans = std::uint64_t{1} << 62;
 
 }  // namespace
 
-std::uint64_t Loader::Source::tokens() const {
-  std::uint64_t n = 0;
-  for (const Shard& s : shards) n += s.info().tokens;
-  return n;
-}
-
-std::uint64_t Loader::Source::checksum() const {
-  std::uint64_t all = 0;
-  for (const Shard& s : shards) all = std::rotl(all, 1) ^ s.info().checksum;
-  return all;
+bool Loader::Source::closed(const Position& at) const {
+  const double read = static_cast<double>(at.read) / static_cast<double>(spans.tokens());
+  return epochs > 0 && static_cast<double>(at.epoch) + read >= epochs;
 }
 
 Loader::Loader(const LoaderOptions& options) : options_(options) {
   if (options.folders.empty()) fail("no training data: data.train must name at least one folder of token shards");
   if (options.sequence_length < 1) fail("sequence length = {}: must be 1 or more", options.sequence_length);
   for (std::size_t i = 0; i < options.folders.size(); ++i) {
-    Source s;
-    s.shards = open_shards(options.folders[i]);
-    s.weight = options.weights.empty() ? static_cast<double>(s.tokens()) : options.weights[i];
+    Source s{.spans = Spans(options.folders[i], options.sequence_length)};
+    s.weight = options.weights.empty() ? static_cast<double>(s.spans.tokens()) : options.weights[i];
     s.epochs = options.epochs.empty() ? 0 : options.epochs[i];
     if (s.weight < 0) fail("data.weights: {} for {}: must be 0 or more", s.weight, options.folders[i].string());
-    if (!sources_.empty() && s.shards[0].info().tokenizer_hash != sources_[0].shards[0].info().tokenizer_hash) {
+    if (!sources_.empty() && s.spans.shards()[0].info().tokenizer_hash != tokenizer_hash()) {
       fail("{}: made with another tokenizer than {}", options.folders[i].string(), options.folders[0].string());
     }
     sources_.push_back(std::move(s));
@@ -47,7 +40,7 @@ Loader::Loader(const LoaderOptions& options) : options_(options) {
 
 std::uint64_t Loader::tokens() const {
   std::uint64_t n = 0;
-  for (const Source& s : sources_) n += s.tokens();
+  for (const Source& s : sources_) n += s.spans.tokens();
   return n;
 }
 
@@ -56,28 +49,19 @@ double Loader::most_tokens() const {
   for (const Source& s : sources_) {
     if (s.weight == 0) continue;
     if (s.epochs == 0) return std::numeric_limits<double>::infinity();
-    n += s.epochs * static_cast<double>(s.tokens());
+    n += s.epochs * static_cast<double>(s.spans.tokens());
   }
   return n;
-}
-
-// Whether a source may begin another row: a row that its last epoch ends in is filled from the next one.
-bool Loader::open(std::size_t number) {
-  Source& s = sources_[number];
-  if (s.epochs == 0 || static_cast<double>(s.cursor.epoch) + 1 <= s.epochs) return true;
-  if (static_cast<double>(s.cursor.epoch) >= s.epochs) return false;
-  arrange(number, s.cursor.epoch);
-  const Document& d = s.order[s.cursor.place];
-  const std::uint64_t read =
-      s.before[s.cursor.place] + std::min(s.cursor.offset, s.shards[d.shard].document_length(d.document));
-  return static_cast<double>(s.cursor.epoch) + static_cast<double>(read) / static_cast<double>(s.tokens()) < s.epochs;
 }
 
 // Keyed by the number of the row, so that the choice does not depend on how often the run was resumed.
 std::size_t Loader::choose() {
   std::vector<double> weights;
   double total = 0;
-  for (std::size_t i = 0; i < sources_.size(); ++i) total += weights.emplace_back(open(i) ? sources_[i].weight : 0);
+  for (const Source& s : sources_) {
+    const bool open = !s.closed(s.position) || !s.position.packing.pieces().empty();
+    total += weights.emplace_back(open ? s.weight : 0);
+  }
   if (total <= 0)
     fail("the training data is used up after {} rows: allow more epochs (data.epochs) or train on fewer tokens", row_);
   double u = Rng(options_.seed, kRows, row_).uniform() * total;
@@ -91,100 +75,115 @@ std::size_t Loader::choose() {
   return last;
 }
 
-void Loader::arrange(std::size_t number, std::uint64_t epoch) {
-  Source& s = sources_[number];
-  if (s.ordered == epoch) return;
-  s.order.clear();
-  for (std::uint32_t shard = 0; shard < s.shards.size(); ++shard) {
-    for (std::uint32_t d = 0; d < s.shards[shard].info().documents; ++d) s.order.push_back({shard, d});
-  }
-  Rng random(options_.seed, kOrder + number, epoch);
-  for (std::size_t i = s.order.size(); i > 1; --i) std::swap(s.order[i - 1], s.order[random.below(i)]);
-  s.before.clear();
-  std::uint64_t sum = 0;
-  for (const Document& d : s.order) {
-    s.before.push_back(sum);
-    sum += s.shards[d.shard].document_length(d.document);
-  }
-  s.ordered = epoch;
+std::uint64_t Loader::span_at(std::size_t number, std::uint64_t epoch, std::uint64_t place) const {
+  return Permutation(Rng(options_.seed, kOrder + number, epoch).uint64(), sources_[number].spans.size())(place);
 }
 
-// What is done to a document is keyed by (seed, source, epoch, document): a resumed run does the same, another epoch
-// something else.
-const std::vector<std::int32_t>& Loader::document(std::size_t number, const Cursor& at) {
-  Source& s = sources_[number];
-  arrange(number, at.epoch);
-  if (s.loaded_epoch == at.epoch && s.loaded_place == at.place) return s.document;
-  const Document& d = s.order[at.place];
-  s.loaded_epoch = kNone;
-  s.document = s.shards[d.shard].document(d.document);
-  for (const std::int32_t id : s.document) {
-    if (options_.vocab_size > 0 && (id < 0 || id >= options_.vocab_size))
-      fail("{}: token {} in document {}: the vocabulary has {}: the file has changed since it was opened",
-           s.shards[d.shard].path().string(), id, d.document, options_.vocab_size);
+// What is done to a span is keyed by (seed, source, epoch, span): a resumed run does the same, another epoch something
+// else.
+Piece Loader::piece(std::size_t number, std::uint64_t epoch, std::uint64_t place) const {
+  const std::uint64_t span = span_at(number, epoch, place);
+  const std::uint64_t source = Rng(options_.seed, kSpans + number, epoch).uint64(), key = Rng(source, 0, span).uint64();
+  return {epoch, place, 0,
+          std::make_shared<const Span>(
+              sources_[number].spans.read(span, options_.vocab_size, options_.transform.get(), key))};
+}
+
+void Loader::advance(std::size_t number, Position& at) const {
+  const Spans& spans = sources_[number].spans;
+  at.read += spans.length(span_at(number, at.epoch, at.place));
+  if (++at.place < spans.size()) return;
+  at.place = at.read = 0;
+  ++at.epoch;
+}
+
+Row Loader::fill(std::size_t number, Position& at) const {
+  const auto length = static_cast<std::size_t>(options_.sequence_length);
+  bool beyond = false;  // tokens that the source's epochs do not ask for fill its last row
+  while (at.packing.positions() < length) {
+    const bool closed = sources_[number].closed(at), waiting = !at.packing.pieces().empty();
+    Piece next = piece(number, at.epoch, at.place);
+    // What waits from an epoch that is over is filled with whatever comes.
+    const bool alone = next.left() >= length && !closed && !(waiting && at.packing.pieces().front().epoch < at.epoch);
+    beyond = beyond || closed;
+    advance(number, at);
+    if (!alone) {
+      at.packing.add(std::move(next));
+      continue;
+    }
+    Packing whole;
+    whole.add(std::move(next));
+    Row row = whole.take(length);
+    for (const Piece& left : whole.pieces()) at.packing.add(left);
+    return row;
   }
-  if (options_.transform != nullptr) {
-    const std::uint64_t source = Rng(options_.seed, kDocuments + number, at.epoch).uint64();
-    options_.transform->apply(Rng(source, d.shard, d.document).uint64(), s.document);
-  }
-  s.loaded_epoch = at.epoch;
-  s.loaded_place = at.place;
-  return s.document;
+  Row row = at.packing.take(length);
+  if (beyond) at.packing = {};
+  return row;
 }
 
 Row Loader::next() {
   const std::size_t number = choose();
-  Source& s = sources_[number];
-  Row row;
-  Cursor at = s.cursor, last;  // the source's own moves when the row is whole: a failed read loses nothing
-  while (static_cast<std::int64_t>(row.tokens.size()) <= options_.sequence_length) {
-    const std::vector<std::int32_t>& d = document(number, at);
-    if (at.offset == 0 || row.tokens.empty()) row.documents.push_back(static_cast<std::int32_t>(row.tokens.size()));
-    last = at;
-    row.tokens.push_back(d[at.offset]);
-    if (++at.offset < d.size()) continue;
-    at.offset = 0;
-    if (++at.place < s.order.size()) continue;
-    at.place = 0;
-    ++at.epoch;
-  }
-  s.cursor = last;  // the next row starts with this row's last token
+  Position at = sources_[number].position;  // the source's own moves when the row is whole: a failed read loses nothing
+  Row row = fill(number, at);
+  sources_[number].position = std::move(at);
   ++row_;
   return row;
 }
 
 std::string Loader::state() const {
-  json cursors = json::array();
-  for (const Source& s : sources_)
-    cursors.push_back({s.cursor.epoch, s.cursor.place, s.cursor.offset, s.tokens(), s.checksum()});
-  return json{{"row", row_}, {"sources", cursors}}.dump();
+  json sources = json::array();
+  for (const Source& s : sources_) {
+    json waiting = json::array();
+    for (const Piece& p : s.position.packing.pieces()) waiting.push_back({p.epoch, p.place, p.at});
+    sources.push_back({{"epoch", s.position.epoch},
+                       {"place", s.position.place},
+                       {"read", s.position.read},
+                       {"waiting", waiting},
+                       {"tokens", s.spans.tokens()},
+                       {"checksum", s.spans.checksum()}});
+  }
+  return json{{"row", row_}, {"sources", sources}}.dump();
 }
 
 void Loader::restore(const std::string& state) {
   const json j = parse_json(state, "the checkpoint's data position");
   try {
-    const json& cursors = j.at("sources");
-    if (cursors.size() != sources_.size())
-      fail("the checkpoint was made with {} data folders, there are {} now", cursors.size(), sources_.size());
-    for (std::size_t i = 0; i < sources_.size(); ++i) {
-      Source& s = sources_[i];
-      const auto was = cursors[i].get<std::vector<std::uint64_t>>();
-      if (was.size() != 5) fail("the checkpoint's data position has {} numbers a folder, not 5", was.size());
-      if (was[3] != s.tokens() || was[4] != s.checksum()) {
-        fail(
-            "{}: has {} tokens, but {} when the checkpoint was made, checksums {:016x} and {:016x}: the data has "
-            "changed",
-            options_.folders[i].string(), s.tokens(), was[3], s.checksum(), was[4]);
-      }
-      s.cursor = {was[0], was[1], was[2]};
-      arrange(i, s.cursor.epoch);
-      if (s.cursor.place >= s.order.size() || s.cursor.offset >= document(i, s.cursor).size())
-        fail("the checkpoint's data position lies outside of {}", options_.folders[i].string());
-    }
+    const json& sources = j.at("sources");
+    if (sources.size() != sources_.size())
+      fail("the checkpoint was made with {} data folders, there are {} now", sources.size(), sources_.size());
+    for (std::size_t i = 0; i < sources_.size(); ++i) restore(i, sources[i].dump());
     row_ = j.at("row").get<std::uint64_t>();
   } catch (const json::exception& e) {
     fail("the checkpoint's data position is damaged: {}", reason_of(e));
   }
+}
+
+void Loader::restore(std::size_t number, const std::string& state) {
+  const json j = parse_json(state, "the checkpoint's data position");
+  Source& s = sources_[number];
+  const std::string& folder = options_.folders[number].string();
+  if (j.is_array()) fail("the checkpoint's data position is that of an older version of this program: train anew");
+  const auto tokens = j.at("tokens").get<std::uint64_t>(), checksum = j.at("checksum").get<std::uint64_t>();
+  if (tokens != s.spans.tokens() || checksum != s.spans.checksum()) {
+    fail("{}: has {} tokens, but {} when the checkpoint was made, checksums {:016x} and {:016x}: the data has changed",
+         folder, s.spans.tokens(), tokens, s.spans.checksum(), checksum);
+  }
+  Position at{j.at("epoch").get<std::uint64_t>(), j.at("place").get<std::uint64_t>(),
+              j.at("read").get<std::uint64_t>()};
+  const auto check = [&](bool inside) {
+    if (!inside) fail("the checkpoint's data position lies outside of {}", folder);
+  };
+  check(at.place < s.spans.size() && at.read < tokens);
+  for (const auto& [epoch, place, from] :
+       j.at("waiting").get<std::vector<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>>>()) {
+    check((epoch < at.epoch && place < s.spans.size()) || (epoch == at.epoch && place < at.place));
+    Piece p = piece(number, epoch, place);
+    p.at = from;
+    check(p.at + 1 < p.span->tokens.size());
+    at.packing.add(std::move(p));
+  }
+  s.position = std::move(at);
 }
 
 std::vector<std::vector<std::int32_t>> rows_in_order(const std::filesystem::path& folder,

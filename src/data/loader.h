@@ -1,7 +1,9 @@
-// Training rows from token shards: documents in a keyed random order, transformed (FIM, splitting), packed without
-// waste, mixed from several sources.
-// A row is T + 1 tokens; the next row of a source begins with the last token of the one before, so that every token is
-// predicted once.
+// Training rows from token shards: spans of documents in a keyed random order, transformed (FIM, splitting), packed,
+// and mixed from several sources. Without a transformation every token is predicted once an epoch, from the tokens
+// before it in its document. A row is T + 1 tokens of one source. A span of T tokens, with the token before it, has a
+// row to itself; shorter ones (ends of documents, short documents) are packed together in the order they come, and go
+// on in the next such row where one ends. A source ends an epoch before it begins rows of the next: only the row that
+// the epoch ends in has tokens of both.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "data/shard.h"
+#include "data/packing.h"
+#include "data/spans.h"
 #include "data/transform.h"
 
 namespace hadal::data {
@@ -25,49 +28,38 @@ struct LoaderOptions {
   std::int32_t vocab_size = 0;                         // all ids must be below; 0: not looked at
 };
 
-struct Row {
-  std::vector<std::int32_t> tokens;     // T + 1
-  std::vector<std::int32_t> documents;  // where documents start inside the row; the first is always 0
-};
-
 class Loader {
  public:
   // Throws Error for folders that cannot be read or differ in their tokenizer.
   explicit Loader(const LoaderOptions& options);
-  // Throws Error when every source has reached its epochs.
+  // Throws Error when every source has reached its epochs, or data can no longer be read; then nothing has moved.
   Row next();
   std::string state() const;               // JSON
   void restore(const std::string& state);  // Throws Error for a state of other data
   std::uint64_t tokens() const;            // in all sources, once
-  double most_tokens() const;              // what the epochs allow, before any transformation; infinite without bound
-  std::uint64_t tokenizer_hash() const { return sources_.front().shards.front().info().tokenizer_hash; }
+  // What the epochs allow, before any transformation; infinite without bound. There are rows for as many targets.
+  double most_tokens() const;
+  std::uint64_t tokenizer_hash() const { return sources_.front().spans.shards().front().info().tokenizer_hash; }
 
  private:
-  static constexpr std::uint64_t kNone = ~std::uint64_t{0};
-  struct Document {
-    std::uint32_t shard, document;
-  };
-  // Where the next token of a source lies: document number `place` of the epoch's order, token `offset` in it as
-  // transformed.
-  struct Cursor {
-    std::uint64_t epoch = 0, place = 0, offset = 0;
+  // Where a source stands: the next span to be taken, and the pieces of earlier ones that wait for their row.
+  struct Position {
+    std::uint64_t epoch = 0, place = 0;
+    std::uint64_t read = 0;  // tokens of the epoch in the spans before `place`, before any transformation
+    Packing packing;
   };
   struct Source {
-    std::vector<Shard> shards;
-    std::vector<Document> order;        // of epoch `ordered`
-    std::vector<std::uint64_t> before;  // tokens before each place of the order
-    std::uint64_t ordered = kNone;
-    std::vector<std::int32_t> document;  // at `loaded_place` of epoch `loaded_epoch`, transformed
-    std::uint64_t loaded_epoch = kNone, loaded_place = kNone;
+    Spans spans;
     double weight = 1, epochs = 0;
-    Cursor cursor;
-    std::uint64_t tokens() const;
-    std::uint64_t checksum() const;  // of all shards
+    Position position;
+    bool closed(const Position& at) const;  // has reached its epochs
   };
   std::size_t choose();
-  bool open(std::size_t number);
-  void arrange(std::size_t number, std::uint64_t epoch);
-  const std::vector<std::int32_t>& document(std::size_t number, const Cursor& at);
+  Row fill(std::size_t number, Position& at) const;
+  Piece piece(std::size_t number, std::uint64_t epoch, std::uint64_t place) const;
+  std::uint64_t span_at(std::size_t number, std::uint64_t epoch, std::uint64_t place) const;
+  void advance(std::size_t number, Position& at) const;
+  void restore(std::size_t number, const std::string& state);
 
   LoaderOptions options_;
   std::vector<Source> sources_;

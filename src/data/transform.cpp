@@ -14,8 +14,8 @@ namespace hadal::data {
 
 namespace {
 
-// Streams of a document's key.
-constexpr std::uint64_t kFim = 0, kSplit = 1;
+// Streams of a text's key.
+constexpr std::uint64_t kFim = 0, kSplit = 1, kCuts = 2;
 
 bool is_line_end(char32_t c) { return c == '\n' || c == '\r'; }
 
@@ -86,22 +86,38 @@ void DocumentTransform::find_parts() {
   }
 }
 
-void DocumentTransform::apply(std::uint64_t key, std::vector<std::int32_t>& document) const {
-  if (options_.fim_rate > 0) fill_in_the_middle(key, document);
-  if (options_.split_rate > 0) split(key, document);
+Transformed DocumentTransform::apply(std::uint64_t key, std::vector<std::int32_t> tokens,
+                                     std::size_t max_turned) const {
+  Transformed t;
+  if (options_.fim_rate == 0 || tokens.empty() || Rng(key, kFim, 0).uniform() >= options_.fim_rate) {
+    t.tokens = split(key, tokens, 0);
+    return t;
+  }
+  const std::span<const std::int32_t> all = tokens;
+  std::size_t taken = std::min(all.size(), max_turned);
+  for (;;) {
+    t.tokens = split(key, turn(key, all.first(taken)), 0);
+    if (t.tokens.size() <= max_turned || taken == 1) break;
+    taken -= std::min(taken - 1, t.tokens.size() - max_turned);
+  }
+  t.turned = t.tokens.size();
+  t.before_rest = all[taken - 1];
+  const std::vector<std::int32_t> rest = split(key, all.subspan(taken), t.turned);
+  t.tokens.insert(t.tokens.end(), rest.begin(), rest.end());
+  return t;
 }
 
-void DocumentTransform::fill_in_the_middle(std::uint64_t key, std::vector<std::int32_t>& document) const {
-  Rng random(key, kFim, 0);
-  if (random.uniform() >= options_.fim_rate) return;
-  const bool ended = !document.empty() && document.back() == tokenizer_.eos_id();
+std::vector<std::int32_t> DocumentTransform::turn(std::uint64_t key, std::span<const std::int32_t> tokens) const {
+  const auto eos = tokenizer_.eos_id();
+  if (eos && tokens.back() == *eos) tokens = tokens.first(tokens.size() - 1);
   std::string text;
   Ranges added;
-  for (std::size_t i = 0; i + (ended ? 1 : 0) < document.size(); ++i) {
-    const std::string_view bytes = tokenizer_.token_bytes(document[i]);
-    if (tokenizer_.is_added(document[i])) added.emplace_back(text.size(), text.size() + bytes.size());
+  for (const std::int32_t id : tokens) {
+    const std::string_view bytes = tokenizer_.token_bytes(id);
+    if (tokenizer_.is_added(id)) added.emplace_back(text.size(), text.size() + bytes.size());
     text += bytes;
   }
+  Rng random(key, kCuts, 0);
   std::array<std::size_t, 2> cut{};
   for (std::size_t& c : cut) c = next_cut(text, added, random.below(text.size() + 1));
   std::sort(cut.begin(), cut.end());
@@ -113,22 +129,24 @@ void DocumentTransform::fill_in_the_middle(std::uint64_t key, std::vector<std::i
     const std::vector<std::int32_t> part = tokenizer_.encode(piece);
     ids.insert(ids.end(), part.begin(), part.end());
   }
-  if (ended) ids.push_back(document.back());
-  document = std::move(ids);
+  if (eos) ids.push_back(*eos);
+  return ids;
 }
 
-void DocumentTransform::split(std::uint64_t key, std::vector<std::int32_t>& document) const {
+// first: number of tokens[0], by which its own split is keyed.
+std::vector<std::int32_t> DocumentTransform::split(std::uint64_t key, std::span<const std::int32_t> tokens,
+                                                   std::size_t first) const {
   std::vector<std::int32_t> ids;
-  ids.reserve(document.size());
-  for (std::size_t i = 0; i < document.size(); ++i) {
-    const auto found = parts_.find(document[i]);
-    if (found == parts_.end() || Rng(key, kSplit, i).uniform() >= options_.split_rate) {
-      ids.push_back(document[i]);
+  ids.reserve(tokens.size());
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const auto found = options_.split_rate > 0 ? parts_.find(tokens[i]) : parts_.end();
+    if (found == parts_.end() || Rng(key, kSplit, first + i).uniform() >= options_.split_rate) {
+      ids.push_back(tokens[i]);
     } else {
       ids.insert(ids.end(), found->second.begin(), found->second.end());
     }
   }
-  document = std::move(ids);
+  return ids;
 }
 
 }  // namespace hadal::data

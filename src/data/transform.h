@@ -1,8 +1,10 @@
-// What is done to a document before it is packed (SPEC §6.1): fill-in-the-middle, then the splitting of tokens that
-// join punctuation and line ends.
+// What is done to a span of a document before it is packed (SPEC §6.1): fill-in-the-middle, then the splitting of
+// tokens that join punctuation and line ends.
 #pragma once
 
 #include <cstdint>
+#include <limits>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -11,8 +13,16 @@
 namespace hadal::data {
 
 struct TransformOptions {
-  double fim_rate = 0;    // share of the documents
+  double fim_rate = 0;    // share of the spans
   double split_rate = 0;  // share of the tokens that can be split
+};
+
+// A text after its transformation: tokens [0, turned) are a fill-in-the-middle document of their own, what follows on
+// them goes on with the text as it was, after the token before_rest. turned = 0: nothing was turned.
+struct Transformed {
+  std::vector<std::int32_t> tokens;
+  std::size_t turned = 0;
+  std::int32_t before_rest = 0;
 };
 
 // Fill-in-the-middle is PSM: <fim_begin> prefix <fim_hole> suffix <fim_end> middle <eos>. The two cuts fall between
@@ -23,16 +33,19 @@ class DocumentTransform {
   // Throws Error if the tokenizer lacks what a rate above 0 needs. Keeps a copy of the tokenizer's handle.
   DocumentTransform(const text::Tokenizer& tokenizer, const TransformOptions& options);
 
-  // key: everything random follows from it. The text of the pieces, and the document's last token if that is the
-  // tokenizer's EOS, stay.
-  void apply(std::uint64_t key, std::vector<std::int32_t>& document) const;
+  // key: everything random follows from it. The text stays, and so does its last token if that is the tokenizer's EOS.
+  // What is turned always ends with EOS, or a model would never learn where a middle ends, and has at most max_turned
+  // tokens (if these are more than its marks), or a row would end before its EOS: the last tokens that do not fit are
+  // left behind it.
+  Transformed apply(std::uint64_t key, std::vector<std::int32_t> tokens,
+                    std::size_t max_turned = std::numeric_limits<std::size_t>::max()) const;
 
   // The parts a token is split into, each punctuation alone or line ends alone; none for most tokens.
   const std::unordered_map<std::int32_t, std::vector<std::int32_t>>& parts() const { return parts_; }
 
  private:
-  void fill_in_the_middle(std::uint64_t key, std::vector<std::int32_t>& document) const;
-  void split(std::uint64_t key, std::vector<std::int32_t>& document) const;
+  std::vector<std::int32_t> turn(std::uint64_t key, std::span<const std::int32_t> tokens) const;
+  std::vector<std::int32_t> split(std::uint64_t key, std::span<const std::int32_t> tokens, std::size_t first) const;
   void find_parts();
 
   text::Tokenizer tokenizer_;

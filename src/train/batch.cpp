@@ -22,8 +22,10 @@ void run_batch(const BatchRun& run, const std::vector<SourceRow>& rows, StepMetr
   for (std::int64_t first = 0; first < all; first += micro) {
     TrainRows part;
     for (std::int64_t i = first; i < first + micro; ++i) {
-      part.tokens.push_back(rows[static_cast<std::size_t>(i)].tokens);
-      if (r.data.document_mask) part.documents.push_back(rows[static_cast<std::size_t>(i)].documents);
+      const SourceRow& row = rows[static_cast<std::size_t>(i)];
+      part.tokens.push_back(row.tokens);
+      part.contexts.push_back(row.contexts);
+      if (r.data.document_mask) part.documents.push_back(row.documents);
     }
     ObjectiveResult result;
     {

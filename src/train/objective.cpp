@@ -16,7 +16,11 @@ std::int32_t document_of(const TrainRows& rows, std::size_t r, std::int64_t i) {
   return static_cast<std::int32_t>(std::upper_bound(starts.begin(), starts.end(), i) - starts.begin());
 }
 
-// Targets `ahead` tokens on for the given slots of the batch; -1 where the target lies in another document.
+bool is_context(const TrainRows& rows, std::size_t r, std::int64_t i) {
+  return !rows.contexts.empty() && std::binary_search(rows.contexts[r].begin(), rows.contexts[r].end(), i);
+}
+
+// Targets `ahead` tokens on for the given slots of the batch; -1 where the target lies in another document or is none.
 Tensor targets_of(const TrainRows& rows, const std::vector<std::int64_t>& row_start,
                   const std::vector<std::int32_t>& slots, std::int64_t ahead) {
   Tensor t = Tensor::empty({static_cast<std::int64_t>(slots.size())}, DType::i32);
@@ -24,8 +28,8 @@ Tensor targets_of(const TrainRows& rows, const std::vector<std::int64_t>& row_st
   for (std::size_t j = 0; j < slots.size(); ++j) {
     while (slots[j] >= row_start[r + 1]) ++r;
     const std::int64_t i = slots[j] - row_start[r];
-    const bool inside = document_of(rows, r, i) == document_of(rows, r, i + ahead);
-    t.data<std::int32_t>()[j] = inside ? rows.tokens[r][static_cast<std::size_t>(i + ahead)] : -1;
+    const bool counts = document_of(rows, r, i) == document_of(rows, r, i + ahead) && !is_context(rows, r, i + ahead);
+    t.data<std::int32_t>()[j] = counts ? rows.tokens[r][static_cast<std::size_t>(i + ahead)] : -1;
   }
   return t;
 }

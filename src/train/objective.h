@@ -10,10 +10,12 @@ namespace hadal::train {
 
 // Rows of T + 1 tokens: inputs are the first T, targets the last T. documents: with a document mask, the starts of the
 // documents inside each row (first 0); targets that cross into the next document are then left out of the loss.
+// contexts: places in each row, rising, of tokens that are no targets.
 struct TrainRows {
   std::vector<std::vector<std::int32_t>> tokens;
   std::vector<std::vector<std::int32_t>> documents;  // empty: no mask
-  std::int64_t loss_tokens() const;  // the divisor's share of these rows: B * T, masked targets included
+  std::vector<std::vector<std::int32_t>> contexts;   // empty: every token is a target
+  std::int64_t loss_tokens() const;  // the divisor's share of these rows: B * T, those left out included
 };
 
 struct ObjectiveSettings {

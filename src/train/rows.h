@@ -10,6 +10,7 @@ namespace hadal::train {
 struct SourceRow {
   std::vector<std::int32_t> tokens;     // T + 1
   std::vector<std::int32_t> documents;  // starts of documents inside the row, first 0
+  std::vector<std::int32_t> contexts;   // places of tokens that are context alone: never a target
 };
 
 class RowSource {

@@ -17,7 +17,7 @@ class LoaderRows : public RowSource {
   explicit LoaderRows(const data::LoaderOptions& options) : loader_(options) {}
   SourceRow next() override {
     data::Row row = loader_.next();
-    return {std::move(row.tokens), std::move(row.documents)};
+    return {std::move(row.tokens), std::move(row.documents), std::move(row.contexts)};
   }
   std::string state() const override { return loader_.state(); }
   void restore(const std::string& state) override { loader_.restore(state); }

@@ -1,15 +1,21 @@
-// The loader: every token once an epoch, packing, mixtures, epochs, transformed documents, positions that resume to the
+// The loader: every token once an epoch, spans, mixtures, epochs, transformed spans, positions that resume to the
 // token, and data that changes or goes while a run is on.
 #include "data/loader.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <numeric>
+#include <random>
+#include <set>
 
+#include "base/json.h"
+#include "data/permutation.h"
 #include "shards.h"
 
 namespace hadal::data {
@@ -18,49 +24,139 @@ namespace {
 using test::error_of;
 using test::TempFolder;
 
-// Tokens of n rows without the one each row shares with the next row of its source.
-std::vector<std::int32_t> read(Loader& loader, int rows) {
-  std::vector<std::int32_t> all;
-  for (int i = 0; i < rows; ++i) {
-    const Row row = loader.next();
-    all.insert(all.end(), row.tokens.begin(), row.tokens.end() - 1);
+// The targets of a row, each with the token it is predicted from.
+std::vector<std::pair<std::int32_t, std::int32_t>> predictions(const Row& row) {
+  std::vector<std::pair<std::int32_t, std::int32_t>> all;
+  for (std::size_t i = 1; i < row.tokens.size(); ++i) {
+    const bool context = std::binary_search(row.contexts.begin(), row.contexts.end(), static_cast<std::int32_t>(i));
+    if (!context) all.emplace_back(row.tokens[i - 1], row.tokens[i]);
   }
   return all;
 }
 
-TEST(Loader, EveryTokenOnceAnEpochInWholeDocuments) {
-  const TempFolder f;
-  write_numbers(f / "a", 0, {7, 1, 12, 3, 40, 2, 15}, 20);  // 80 tokens in several shards
-  Loader loader({.folders = {f / "a"}, .sequence_length = 8, .seed = 3});
-  for (int epoch = 0; epoch < 3; ++epoch) {
-    const std::vector<std::int32_t> tokens = read(loader, 10);
-    std::vector<std::int32_t> sorted = tokens;
-    std::sort(sorted.begin(), sorted.end());
-    for (std::int32_t i = 0; i < 80; ++i) EXPECT_EQ(sorted[static_cast<std::size_t>(i)], i);
-    // Inside a document the tokens follow each other: no more breaks than documents, less one.
-    int breaks = 0;
-    for (std::size_t i = 1; i < tokens.size(); ++i) breaks += tokens[i] != tokens[i - 1] + 1;
-    EXPECT_LE(breaks, 6);
-    EXPECT_GE(breaks, 3);
+// Targets of n rows.
+std::vector<std::int32_t> read(Loader& loader, int rows) {
+  std::vector<std::int32_t> all;
+  for (int i = 0; i < rows; ++i) {
+    for (const auto& [context, target] : predictions(loader.next())) all.push_back(target);
+  }
+  return all;
+}
+
+// Documents of numbers (write_numbers), and what is true of every row of them.
+struct Numbers {
+  std::vector<int> lengths;
+  std::int32_t first = 0;  // token
+  std::set<std::int32_t> begins, ends;
+
+  Numbers(std::vector<int> document_lengths, std::int32_t first_token) : lengths(std::move(document_lengths)) {
+    first = first_token;
+    for (std::int32_t at = first; const int length : lengths) {
+      begins.insert(at);
+      at += length;
+      ends.insert(at - 1);
+    }
+  }
+  std::int32_t tokens() const { return std::accumulate(lengths.begin(), lengths.end(), 0); }
+
+  void check(const Row& row) const {
+    ASSERT_EQ(row.documents.front(), 0);
+    for (const auto& [context, target] : predictions(row)) {
+      if (begins.contains(target)) {
+        ASSERT_TRUE(ends.contains(context)) << target << " begins a document and follows on " << context;
+      } else {
+        ASSERT_EQ(context, target - 1);
+      }
+    }
+    // A document begins inside of the row where the text does not go on, or begins; tokens that are context alone are
+    // among these places.
+    for (std::int32_t i = 1; i < static_cast<std::int32_t>(row.tokens.size()); ++i) {
+      const std::int32_t token = row.tokens[static_cast<std::size_t>(i)];
+      const bool goes_on = token == row.tokens[static_cast<std::size_t>(i) - 1] + 1 && !begins.contains(token);
+      const bool context = std::binary_search(row.contexts.begin(), row.contexts.end(), i);
+      ASSERT_EQ(std::binary_search(row.documents.begin(), row.documents.end(), i), !goes_on || context)
+          << "place " << i;
+    }
+  }
+};
+
+std::vector<int> drawn_lengths(std::mt19937& random, std::size_t documents, int longest) {
+  std::vector<int> lengths(documents);
+  for (int& n : lengths) n = 1 + static_cast<int>(random() % static_cast<unsigned>(longest));
+  return lengths;
+}
+
+// Every token of an epoch is predicted once, from the token before it in its document, and no token of the next epoch
+// comes before the last one of this epoch: whatever the documents' lengths, with as many epochs as are asked for.
+TEST(Loader, EveryTokenIsPredictedOnceAnEpochFromTheOneBefore) {
+  std::mt19937 random(8);
+  for (int round = 0; round < 60; ++round) {
+    const std::int64_t length = 1 + random() % 24;
+    const double epochs = std::array{1.0, 2.0, 1.5, 2.25, 0.3}[static_cast<std::size_t>(round % 5)];
+    SCOPED_TRACE(fmt::format("round {}: rows of {}, {} epochs", round, length, epochs));
+    const TempFolder f;
+    const std::array<Numbers, 3> all = {Numbers(drawn_lengths(random, 1 + random() % 20, 1 + random() % 90), 0),
+                                        Numbers(drawn_lengths(random, 1 + random() % 200, 3), 20000),
+                                        Numbers({1 + static_cast<int>(random() % 900)}, 40000)};
+    LoaderOptions options{.sequence_length = length, .seed = static_cast<std::uint64_t>(round)};
+    for (const Numbers& n : all) {
+      options.folders.push_back(f / std::to_string(n.first));
+      options.epochs.push_back(epochs);
+      write_numbers(options.folders.back(), n.first, n.lengths, 1 + random() % 300);
+    }
+    Loader loader(options);
+    std::map<std::int32_t, std::vector<std::int32_t>> targets;
+    std::uint64_t rows = 0;
+    const std::string error = error_of([&] {
+      for (;; ++rows) {
+        const Row row = loader.next();
+        ASSERT_EQ(row.tokens.size(), static_cast<std::size_t>(length) + 1);
+        const Numbers& source = all[static_cast<std::size_t>(row.tokens[0] / 20000)];
+        ASSERT_NO_FATAL_FAILURE(source.check(row));
+        for (const auto& [context, target] : predictions(row)) targets[source.first].push_back(target);
+      }
+    });
+    EXPECT_NE(error.find("used up"), std::string::npos) << error;
+    EXPECT_GE(static_cast<double>(rows) * static_cast<double>(length), loader.most_tokens());
+    for (const Numbers& n : all) {
+      const std::vector<std::int32_t>& read = targets[n.first];
+      const auto tokens = static_cast<std::size_t>(n.tokens());
+      // The last row is filled, and the span that the last epoch ends in is read whole.
+      EXPECT_GE(static_cast<double>(read.size()), epochs * n.tokens());
+      EXPECT_LT(static_cast<double>(read.size()), epochs * n.tokens() + 2 * static_cast<double>(length));
+      for (std::size_t from = 0; from < read.size(); from += tokens) {
+        const auto begin = read.begin() + static_cast<std::ptrdiff_t>(from);
+        const std::set<std::int32_t> once(begin,
+                                          begin + static_cast<std::ptrdiff_t>(std::min(tokens, read.size() - from)));
+        EXPECT_EQ(once.size(), std::min(tokens, read.size() - from)) << "some token is there twice in an epoch";
+      }
+    }
   }
 }
 
-TEST(Loader, StartsOfDocumentsAreWhereTheyStart) {
+// One document, as long as a hundred batches: its rows are whole spans, none beside its neighbour but by chance.
+TEST(Loader, RowsOfABatchAreNotNeighboursInOneDocument) {
+  constexpr int kLength = 16, kSpans = 800;
   const TempFolder f;
-  write_numbers(f / "a", 0, {10, 20, 30, 40, 5});
-  const std::vector<std::int32_t> starts = {0, 10, 30, 60, 100};
-  Loader loader({.folders = {f / "a"}, .sequence_length = 16, .seed = 3});
-  for (int i = 0; i < 40; ++i) {
-    const Row row = loader.next();
-    ASSERT_EQ(row.tokens.size(), 17u);
-    EXPECT_EQ(row.documents.front(), 0);
-    for (std::size_t j = 1; j < row.tokens.size(); ++j) {
-      const bool starts_here = std::find(starts.begin(), starts.end(), row.tokens[j]) != starts.end();
-      const auto place = static_cast<std::int32_t>(j);
-      const bool said = std::find(row.documents.begin(), row.documents.end(), place) != row.documents.end();
-      EXPECT_EQ(said, starts_here) << "row " << i << " token " << j;
+  write_numbers(f / "a", 0, {kLength * kSpans});
+  Loader loader({.folders = {f / "a"}, .sequence_length = kLength, .seed = 3});
+  std::vector<int> order, next;
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    for (int i = 0; i < kSpans; ++i) {
+      const Row row = loader.next();
+      EXPECT_EQ(row.tokens[1] % kLength, 0);
+      EXPECT_EQ(row.tokens.back(), row.tokens[1] + kLength - 1);
+      (epoch == 0 ? order : next).push_back(row.tokens[1] / kLength);
     }
   }
+  EXPECT_NE(order, next) << "two epochs in the same order";
+  // Of 8 rows that come together 8 * 7 ordered pairs are each neighbours with a chance of 1 / 800: 7 in all batches,
+  // and one standard deviation is 2.6.
+  int neighbours = 0;
+  for (std::size_t i = 0; i < kSpans; ++i) {
+    for (std::size_t j = i / 8 * 8; j < i / 8 * 8 + 8; ++j) neighbours += order[i] + 1 == order[j];
+  }
+  EXPECT_LE(neighbours, 20);
 }
 
 TEST(Loader, MixtureFollowsTheWeights) {
@@ -99,17 +195,6 @@ TEST(Loader, EpochsEndASourceThenTheRun) {
   for (int i = 0; i < 100; ++i) open.next();
 }
 
-// Texts with much to split, so that every document changes its length.
-std::vector<std::string> texts(int n) {
-  std::vector<std::string> all;
-  all.reserve(static_cast<std::size_t>(n));
-  for (int i = 0; i < n; ++i) {
-    all.push_back(fmt::format("Item {}: one.\nTwo (three);\n\nFour, \"five\".\n{}", i,
-                              std::string(static_cast<std::size_t>(i % 7), '!')));
-  }
-  return all;
-}
-
 TEST(Loader, ResumesToTheTokenWithEverythingOn) {
   const TempFolder f;
   const text::Tokenizer t = tokenizer();
@@ -135,25 +220,43 @@ TEST(Loader, ResumesToTheTokenWithEverythingOn) {
   }
 }
 
-// The text of a document of tokens, a turned one put back in order.
-std::string straightened(const text::Tokenizer& t, const std::vector<std::int32_t>& document, bool& turned) {
-  const std::string begin = "<｜fim▁begin｜>", hole = "<｜fim▁hole｜>", end = "<｜fim▁end｜>";
-  const std::string text = t.decode_bytes(document);
-  turned = text.starts_with(begin);
-  if (!turned) return text;
-  const auto h = text.find(hole), e = text.find(end);
-  return text.substr(begin.size(), h - begin.size()) + text.substr(e + end.size()) +
-         text.substr(h + hole.size(), e - h - hole.size());
+// Nothing is held for an epoch and nothing is made by going through those before.
+TEST(Loader, APositionIsTakenUpWhereverItLies) {
+  const TempFolder f;
+  const Numbers numbers({300, 7, 1, 90, 45}, 0);
+  write_numbers(f / "a", 0, numbers.lengths);
+  const LoaderOptions options{.folders = {f / "a"}, .sequence_length = 16, .seed = 3};
+  Loader loader(options);
+  json state = parse_json(loader.state(), "state");
+  state["sources"][0]["epoch"] = std::uint64_t{1} << 50;
+  loader.restore(state.dump());
+  const std::vector<std::int32_t> targets = read(loader, 27);
+  EXPECT_GE(targets.size(), 427u);
+  const std::set<std::int32_t> epoch(targets.begin(), targets.begin() + 443);
+  EXPECT_EQ(epoch.size(), 443u);
+  for (const auto& [key, value] : std::map<std::string, json>{{"place", 1000},
+                                                              {"read", 443},
+                                                              {"waiting", {{1, 0, 0}}},
+                                                              {"waiting", {{0, 0, 16}}},
+                                                              {"waiting", {{0, 1, 0}}}}) {
+    state = parse_json(Loader(options).state(), "state");
+    state["sources"][0]["place"] = 1;
+    state["sources"][0][key] = value;
+    EXPECT_NE(error_of([&] { Loader(options).restore(state.dump()); }).find("lies outside of"), std::string::npos)
+        << state;
+  }
+  const std::string old = R"({"row":3,"sources":[[0,1,4,443,7]]})";
+  EXPECT_NE(error_of([&] { Loader(options).restore(old); }).find("an older version"), std::string::npos);
 }
 
-TEST(Loader, TransformedDocumentsArePackedWhole) {
+TEST(Loader, TransformedSpansArePackedWhole) {
   constexpr int kTexts = 30;
   const TempFolder f;
   const text::Tokenizer t = tokenizer();
   write_texts(f / "a", texts(kTexts), t);
   const auto transform =
       std::make_shared<const DocumentTransform>(t, TransformOptions{.fim_rate = 0.5, .split_rate = 0.5});
-  Loader loader({.folders = {f / "a"}, .sequence_length = 16, .seed = 3, .transform = transform});
+  Loader loader({.folders = {f / "a"}, .sequence_length = 128, .seed = 3, .transform = transform});
   // In each of two epochs every text is there once, straight or turned; which of the two differs between the epochs.
   std::map<std::string, std::vector<bool>> seen;
   std::vector<std::int32_t> document;

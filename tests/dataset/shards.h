@@ -39,4 +39,26 @@ inline void write_numbers(const std::filesystem::path& folder, std::int32_t firs
   writer.finish();
 }
 
+// Texts with much to split, so that every document changes its length.
+inline std::vector<std::string> texts(int n) {
+  std::vector<std::string> all;
+  all.reserve(static_cast<std::size_t>(n));
+  for (int i = 0; i < n; ++i) {
+    all.push_back(fmt::format("Item {}: one.\nTwo (three);\n\nFour, \"five\".\n{}", i,
+                              std::string(static_cast<std::size_t>(i % 7), '!')));
+  }
+  return all;
+}
+
+// The text of a document of tokens, a turned one put back in order.
+inline std::string straightened(const text::Tokenizer& t, const std::vector<std::int32_t>& document, bool& turned) {
+  const std::string begin = "<｜fim▁begin｜>", hole = "<｜fim▁hole｜>", end = "<｜fim▁end｜>";
+  const std::string text = t.decode_bytes(document);
+  turned = text.starts_with(begin);
+  if (!turned) return text;
+  const auto h = text.find(hole), e = text.find(end);
+  return text.substr(begin.size(), h - begin.size()) + text.substr(e + end.size()) +
+         text.substr(h + hole.size(), e - h - hole.size());
+}
+
 }  // namespace hadal::data

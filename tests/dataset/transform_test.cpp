@@ -48,7 +48,7 @@ TEST(Fim, PrefixSuffixMiddleAndTheTextStays) {
   bool inside_a_word = false;
   for (std::uint64_t key = 0; key < 300; ++key) {
     Ids ids = document(t);
-    fim.apply(key, ids);
+    ids = fim.apply(key, ids).tokens;
     const std::vector<std::string> p = pieces(t, ids);
     ASSERT_EQ(p.size(), 3u) << "key " << key;
     EXPECT_EQ(ids.back(), t.eos_id().value_or(-1));
@@ -70,8 +70,8 @@ TEST(Fim, RateIsKeptAndTheKeyDecides) {
   int turned = 0;
   for (std::uint64_t key = 0; key < 2000; ++key) {
     Ids one = document(t), two = one;
-    fim.apply(key, one);
-    fim.apply(key, two);
+    one = fim.apply(key, one).tokens;
+    two = fim.apply(key, two).tokens;
     EXPECT_EQ(one, two);
     if (pieces(t, one).empty()) {
       EXPECT_EQ(one, document(t));
@@ -88,22 +88,50 @@ TEST(Fim, NeverCutsAnAddedToken) {
   const DocumentTransform fim(t, {.fim_rate = 1});
   for (std::uint64_t key = 0; key < 200; ++key) {
     Ids ids = document(t, text);
-    fim.apply(key, ids);
+    ids = fim.apply(key, ids).tokens;
     EXPECT_EQ(std::count(ids.begin(), ids.end(), t.token_id(user).value_or(-1)), 3) << "key " << key;
   }
 }
 
+// Where a text is cut out of a document it has no EOS of its own: a model would not learn where a middle ends.
 TEST(Fim, ShortDocumentsAndThoseWithoutAnEnd) {
   const text::Tokenizer t = tokenizer();
   const DocumentTransform fim(t, {.fim_rate = 1});
   Ids only_eos = {t.eos_id().value_or(-1)};
-  fim.apply(1, only_eos);
+  only_eos = fim.apply(1, only_eos).tokens;
   EXPECT_EQ(only_eos.size(), 4u);
   EXPECT_EQ(only_eos.back(), t.eos_id().value_or(-1));
   Ids open = t.encode("half a document");
-  fim.apply(1, open);
-  EXPECT_NE(open.back(), t.eos_id().value_or(-1));
+  open = fim.apply(1, open).tokens;
+  EXPECT_EQ(open.back(), t.eos_id().value_or(-1));
+  EXPECT_EQ(std::count(open.begin(), open.end(), t.eos_id().value_or(-1)), 1);
   EXPECT_EQ(pieces(t, open).size(), 3u);
+}
+
+TEST(Fim, WhatDoesNotFitStaysBehind) {
+  const text::Tokenizer t = tokenizer();
+  const DocumentTransform both(t, {.fim_rate = 1, .split_rate = 0.5});
+  const Ids whole = document(t);
+  for (const std::size_t most : {std::size_t{8}, whole.size() / 2, whole.size(), whole.size() + 40}) {
+    for (std::uint64_t key = 0; key < 50; ++key) {
+      const Transformed result = both.apply(key, whole, most);
+      const Ids turned(result.tokens.begin(), result.tokens.begin() + static_cast<std::ptrdiff_t>(result.turned));
+      const Ids rest(result.tokens.begin() + static_cast<std::ptrdiff_t>(result.turned), result.tokens.end());
+      ASSERT_LE(turned.size(), most);
+      EXPECT_EQ(rest.empty(), most > whole.size());
+      const std::vector<std::string> p = pieces(t, turned);
+      ASSERT_EQ(p.size(), 3u);
+      ASSERT_EQ(turned.back(), t.eos_id().value_or(-1));
+      const std::string eos(t.token_bytes(turned.back())), middle = p[2].substr(0, p[2].size() - eos.size());
+      const std::string text = p[0] + middle + p[1];
+      if (rest.empty()) {
+        EXPECT_EQ(text, kText);
+        continue;
+      }
+      EXPECT_EQ(text + t.decode_bytes(rest), kText + eos);
+      EXPECT_TRUE(text.ends_with(t.token_bytes(result.before_rest)));
+    }
+  }
 }
 
 TEST(Fim, BytesThatAreNotUtf8Stay) {
@@ -112,7 +140,7 @@ TEST(Fim, BytesThatAreNotUtf8Stay) {
   const DocumentTransform fim(t, {.fim_rate = 1});
   for (std::uint64_t key = 0; key < 50; ++key) {
     Ids ids = t.encode(text);
-    fim.apply(key, ids);
+    ids = fim.apply(key, ids).tokens;
     const std::vector<std::string> p = pieces(t, ids);
     ASSERT_EQ(p.size(), 3u);
     EXPECT_EQ(p[0] + p[2] + p[1], text);
@@ -167,19 +195,19 @@ TEST(Split, TheTextStaysAndTheRateIsKept) {
   for (const std::int32_t id : whole) splittable += all.parts().contains(id);
   ASSERT_GT(splittable, 300);
   Ids ids = whole;
-  all.apply(7, ids);
+  ids = all.apply(7, ids).tokens;
   EXPECT_EQ(t.decode_bytes(ids), t.decode_bytes(whole));
   for (const std::int32_t id : ids) EXPECT_FALSE(all.parts().contains(id));
   ids = whole;
-  some.apply(7, ids);
+  ids = some.apply(7, ids).tokens;
   EXPECT_EQ(t.decode_bytes(ids), t.decode_bytes(whole));
   std::int64_t left = 0;
   for (const std::int32_t id : ids) left += all.parts().contains(id);
   const auto n = static_cast<double>(splittable);
   EXPECT_NEAR(static_cast<double>(splittable - left), 0.25 * n, 5 * std::sqrt(0.25 * 0.75 * n));
   Ids again = whole, other = whole;
-  some.apply(7, again);
-  some.apply(8, other);
+  again = some.apply(7, again).tokens;
+  other = some.apply(8, other).tokens;
   EXPECT_EQ(again, ids);
   EXPECT_NE(other, ids);
 }
@@ -194,7 +222,7 @@ TEST(Transform, SplittingLeavesTheMarksOfFimAlone) {
   const DocumentTransform both(t, {.fim_rate = 1, .split_rate = 1});
   for (std::uint64_t key = 0; key < 50; ++key) {
     Ids ids = document(t);
-    both.apply(key, ids);
+    ids = both.apply(key, ids).tokens;
     EXPECT_EQ(pieces(t, ids).size(), 3u);
     for (const std::int32_t id : ids) EXPECT_FALSE(both.parts().contains(id));
   }
