@@ -100,7 +100,7 @@ void run(const Arguments& a) {
   std::optional<train::LoaderRows> rows;
   if (tokenizer && !recipe.data.train.empty()) rows.emplace(train::open_rows(recipe, *tokenizer)).next();
   std::vector<std::vector<std::int32_t>> heldout;
-  if (!recipe.data.heldout.empty()) heldout = data::rows_in_order(recipe.data.heldout, recipe.data.sequence_length);
+  if (tokenizer && !recipe.data.heldout.empty()) heldout = train::heldout_rows(recipe, *tokenizer, recipe.data.heldout);
   plan.data = resident_bytes() - std::min(plan.program, resident_bytes());
   const MemoryLimit limit = limit_of(a.memory_limit);
   plan.memory = train::plan_memory(runtime.context(), recipe, config, heldout.size());

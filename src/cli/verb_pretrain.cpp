@@ -10,7 +10,6 @@
 #include "cli/runtime.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
-#include "data/loader.h"
 #include "model/accounting.h"
 #include "train/report.h"
 #include "train/setup.h"
@@ -73,8 +72,7 @@ void run(const Arguments& a) {
   in.config = train::config_of(in.recipe, tokenizer);
   train::LoaderRows rows = train::open_rows(in.recipe, tokenizer);
   in.rows = &rows;
-  if (!in.recipe.data.heldout.empty())
-    in.heldout = data::rows_in_order(in.recipe.data.heldout, in.recipe.data.sequence_length);
+  if (!in.recipe.data.heldout.empty()) in.heldout = train::heldout_rows(in.recipe, tokenizer, in.recipe.data.heldout);
   in.bytes_of = [&](std::int32_t id) { return train::bytes_of_token(tokenizer, id); };
   in.stop = &stop_flag();
   Runtime runtime(static_cast<int>(in.recipe.train.threads));

@@ -84,7 +84,7 @@ struct Opened {
   eval::Kind kind_of(const std::string& text, bool quick) const {
     const auto equals = text.find('=');
     if (equals == 0 || equals == std::string::npos) fail("--heldout {}: must be NAME=FOLDER", text);
-    return eval::read_kind(text.substr(0, equals), text.substr(equals + 1), recipe, quick ? kQuickRows : 0);
+    return eval::read_kind(text.substr(0, equals), text.substr(equals + 1), recipe, tokenizer, quick ? kQuickRows : 0);
   }
 };
 

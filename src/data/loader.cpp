@@ -34,6 +34,9 @@ Loader::Loader(const LoaderOptions& options) : options_(options) {
     if (!sources_.empty() && s.spans.shards()[0].info().tokenizer_hash != tokenizer_hash()) {
       fail("{}: made with another tokenizer than {}", options.folders[i].string(), options.folders[0].string());
     }
+    for (const Shard& shard : s.spans.shards()) {
+      if (options.vocab_size > 0) shard.check_ids(options.vocab_size);
+    }
     sources_.push_back(std::move(s));
   }
 }
@@ -186,10 +189,9 @@ void Loader::restore(std::size_t number, const std::string& state) {
   s.position = std::move(at);
 }
 
-std::vector<std::vector<std::int32_t>> rows_in_order(const std::filesystem::path& folder,
-                                                     std::int64_t sequence_length) {
+std::vector<std::vector<std::int32_t>> rows_in_order(const std::vector<Shard>& shards, std::int64_t sequence_length) {
   std::vector<std::vector<std::int32_t>> rows(1);
-  for (const Shard& s : open_shards(folder)) {
+  for (const Shard& s : shards) {
     for (std::uint64_t d = 0; d < s.info().documents; ++d) {
       for (const std::int32_t token : s.document(d)) {
         rows.back().push_back(token);

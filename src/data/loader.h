@@ -68,6 +68,6 @@ class Loader {
 
 // Every token of a folder once, in the order of the files: rows of T + 1 tokens, the last one shorter (2 tokens at
 // least).
-std::vector<std::vector<std::int32_t>> rows_in_order(const std::filesystem::path& folder, std::int64_t sequence_length);
+std::vector<std::vector<std::int32_t>> rows_in_order(const std::vector<Shard>& shards, std::int64_t sequence_length);
 
 }  // namespace hadal::data

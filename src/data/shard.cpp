@@ -1,11 +1,6 @@
 #include "data/shard.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <functional>
 
@@ -43,47 +38,65 @@ bool is_unfinished(const std::filesystem::path& folder) {
   return named.extension() == ".tmp";
 }
 
-}  // namespace
-
-Shard::Shard(const std::filesystem::path& path) : path_(path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fail("cannot open {}: {}", path.string(), std::strerror(errno));
-  fd_ = std::shared_ptr<const int>(new int(fd), [](const int* open_fd) {
-    ::close(*open_fd);
-    delete open_fd;
-  });
-  struct stat file {};
-  if (::fstat(fd, &file) != 0) fail("cannot read {}: {}", path.string(), std::strerror(errno));
-  const auto bytes = static_cast<std::uint64_t>(file.st_size);
-  ShardHeader h{};
-  if (bytes < sizeof h)
-    fail("{}: {} are too few for a token shard: it is truncated", path.string(), plural(bytes, "byte"));
-  read(0, &h, sizeof h);
-  check_header(h, bytes, path.string());
-  Checksum body;
-  std::vector<std::byte> piece(1 << 20);
-  for (std::uint64_t at = sizeof h; at < bytes; at += piece.size()) {
-    const std::size_t size = std::min<std::uint64_t>(piece.size(), bytes - at);
-    read(at, piece.data(), size);
-    body.add(std::span(piece).first(size));
+template <class Id>
+std::uint32_t largest(std::span<const std::byte> bytes) {
+  std::uint32_t most = 0;
+  for (std::size_t i = 0; i + sizeof(Id) <= bytes.size(); i += sizeof(Id)) {
+    Id id = 0;
+    std::memcpy(&id, bytes.data() + i, sizeof id);
+    most = std::max<std::uint32_t>(most, id);
   }
-  if (shard_checksum(h, body.value()) != h.checksum) fail("{}: damaged: its checksum does not fit", path.string());
-  info_ = {h.tokens, h.documents, h.text_bytes, h.tokenizer_hash, h.checksum, h.token_bytes, h.number, h.count};
-  std::vector<std::uint64_t> all(h.documents + 1);
-  read(sizeof h + h.tokens * h.token_bytes, all.data(), all.size() * 8);
-  const bool rising = std::adjacent_find(all.begin(), all.end(), std::greater_equal<>()) == all.end();
-  if (all.front() != 0 || all.back() != h.tokens || !rising)
-    fail("{}: damaged: the offsets of its documents do not rise from 0 to {}", path.string(), h.tokens);
-  offsets_ = std::make_shared<const std::vector<std::uint64_t>>(std::move(all));
+  return most;
 }
 
-void Shard::read(std::uint64_t at, void* to, std::size_t bytes) const {
-  for (std::size_t done = 0; done < bytes;) {
-    const ssize_t n = ::pread(*fd_, static_cast<char*>(to) + done, bytes - done, static_cast<off_t>(at + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("cannot read {}: {}", path_.string(), std::strerror(errno));
-    if (n == 0) fail("{}: the file has been cut since it was opened", path_.string());
-    done += static_cast<std::size_t>(n);
+// All of the file, once, in pieces.
+ShardInfo inspect(const KeptFile& file) {
+  const std::string path = file.path().string();
+  ShardHeader h{};
+  if (file.size() < sizeof h)
+    fail("{}: {} are too few for a token shard: it is truncated", path, plural(file.size(), "byte"));
+  file.read(0, &h, sizeof h);
+  check_header(h, file.size(), path);
+  ShardInfo info{h.tokens, h.documents, h.text_bytes, h.tokenizer_hash, h.checksum, h.token_bytes, h.number, h.count};
+  Checksum body;
+  std::vector<std::byte> buffer(1 << 20);
+  const std::uint64_t tokens_end = sizeof h + h.tokens * h.token_bytes;
+  for (std::uint64_t at = sizeof h; at < file.size(); at += buffer.size()) {
+    const auto piece = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), file.size() - at));
+    file.read(at, piece.data(), piece.size());
+    body.add(piece);
+    const auto tokens = piece.first(std::min<std::uint64_t>(piece.size(), tokens_end - std::min(at, tokens_end)));
+    const std::uint32_t most = h.token_bytes == 2 ? largest<std::uint16_t>(tokens) : largest<std::uint32_t>(tokens);
+    info.max_token = std::max(info.max_token, most);
+  }
+  if (shard_checksum(h, body.value()) != h.checksum) fail("{}: damaged: its checksum does not fit", path);
+  return info;
+}
+
+}  // namespace
+
+Shard::Shard(const std::filesystem::path& path) : file_(std::make_shared<KeptFile>(path)), info_(inspect(*file_)) {
+  std::vector<std::uint64_t> all(info_.documents + 1);
+  file_->read(sizeof(ShardHeader) + info_.tokens * info_.token_bytes, all.data(), all.size() * 8);
+  const bool rising = std::adjacent_find(all.begin(), all.end(), std::greater_equal<>()) == all.end();
+  if (all.front() != 0 || all.back() != info_.tokens || !rising)
+    fail("{}: damaged: the offsets of its documents do not rise from 0 to {}", path.string(), info_.tokens);
+  offsets_ = std::make_shared<const std::vector<std::uint64_t>>(std::move(all));
+  check_unchanged();
+}
+
+void Shard::check_unchanged() const {
+  const KeptFile::Change change = file_->change();
+  if (change == KeptFile::Change::none) return;
+  // Removed, say: the content must still be the same, and is looked at once.
+  const bool written = change == KeptFile::Change::written || inspect(*file_).checksum != info_.checksum;
+  if (written) fail("{}: the file has been written to since it was opened", path().string());
+  file_->accept();
+}
+
+void Shard::check_ids(std::int32_t vocab_size) const {
+  if (info_.max_token >= static_cast<std::uint32_t>(vocab_size)) {
+    fail("{}: has the token {}: the tokenizer has {}, all must be below", path().string(), info_.max_token, vocab_size);
   }
 }
 
@@ -92,12 +105,13 @@ std::vector<std::int32_t> Shard::tokens(std::uint64_t document, std::uint64_t fr
   std::vector<std::int32_t> tokens(count);
   const std::uint64_t begin = sizeof(ShardHeader) + ((*offsets_)[document] + from) * info_.token_bytes;
   if (info_.token_bytes == 4) {
-    read(begin, tokens.data(), count * 4);
+    file_->read(begin, tokens.data(), count * 4);
   } else {
     std::vector<std::uint16_t> narrow(count);
-    read(begin, narrow.data(), count * 2);
+    file_->read(begin, narrow.data(), count * 2);
     std::copy(narrow.begin(), narrow.end(), tokens.begin());
   }
+  check_unchanged();
   return tokens;
 }
 

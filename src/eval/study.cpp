@@ -6,8 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "data/loader.h"
-#include "data/prepare.h"
+#include "data/checksum.h"
 #include "model/accounting.h"
 #include "model/load.h"
 #include "train/optimizer.h"
@@ -136,11 +135,8 @@ std::int64_t Study::total_tokens() const {
 }
 
 Kind read_kind(const std::string& name, const std::filesystem::path& folder, const train::Recipe& recipe,
-               std::int64_t most_rows) {
-  const std::uint64_t made_with = data::open_shards(folder).front().info().tokenizer_hash;
-  if (made_with != data::tokenizer_hash(recipe.data.tokenizer))
-    fail("{}: the token shards were made with another tokenizer than {}", folder.string(), recipe.data.tokenizer);
-  Kind kind{name, data::rows_in_order(folder, recipe.data.sequence_length)};
+               const text::Tokenizer& tokenizer, std::int64_t most_rows) {
+  Kind kind{name, train::heldout_rows(recipe, tokenizer, folder)};
   if (kind.rows.empty()) fail("{}: has fewer than two tokens: nothing to predict", folder.string());
   if (most_rows > 0 && static_cast<std::int64_t>(kind.rows.size()) > most_rows)
     kind.rows.resize(static_cast<std::size_t>(most_rows));

@@ -53,7 +53,7 @@ struct Study {
 // Shards of the recipe's tokenizer as a kind, in rows of its sequence length; most_rows 0: all. Throws Error for shards
 // of another tokenizer, or fewer than two tokens.
 Kind read_kind(const std::string& name, const std::filesystem::path& folder, const train::Recipe& recipe,
-               std::int64_t most_rows);
+               const text::Tokenizer& tokenizer, std::int64_t most_rows);
 
 // Trains and measures every plan, in order. Nothing if stopped: the same call goes on from there. Throws Error if a
 // run's folder holds a run of another recipe, and what train::train throws.

@@ -31,14 +31,17 @@ data::LoaderOptions loader_options(const Recipe& r, const text::Tokenizer& token
           static_cast<std::uint64_t>(r.data.seed),    transform,      tokenizer.vocab_size()};
 }
 
+void check_tokenizer(std::uint64_t made_with, const Recipe& r, const std::string& folder) {
+  if (made_with != data::tokenizer_hash(r.data.tokenizer))
+    fail("{}: the token shards were made with another tokenizer than {}", folder, r.data.tokenizer);
+}
+
 void check_data(const data::Loader& loader, const Recipe& r) {
   if (loader.most_tokens() < static_cast<double>(r.train.tokens)) {
     fail("train.tokens = {}: data.epochs allows only {:.0f} tokens: allow more epochs or train on fewer tokens",
          r.train.tokens, loader.most_tokens());
   }
-  if (loader.tokenizer_hash() != data::tokenizer_hash(r.data.tokenizer)) {
-    fail("{}: the token shards were made with another tokenizer than {}", r.data.train.front(), r.data.tokenizer);
-  }
+  check_tokenizer(loader.tokenizer_hash(), r, r.data.train.front());
 }
 
 }  // namespace
@@ -47,6 +50,14 @@ LoaderRows open_rows(const Recipe& recipe, const text::Tokenizer& tokenizer) {
   LoaderRows rows(loader_options(recipe, tokenizer));
   check_data(rows.loader(), recipe);
   return rows;
+}
+
+std::vector<std::vector<std::int32_t>> heldout_rows(const Recipe& recipe, const text::Tokenizer& tokenizer,
+                                                    const std::filesystem::path& folder) {
+  const std::vector<data::Shard> shards = data::open_shards(folder);
+  check_tokenizer(shards.front().info().tokenizer_hash, recipe, folder.string());
+  for (const data::Shard& s : shards) s.check_ids(tokenizer.vocab_size());
+  return data::rows_in_order(shards, recipe.data.sequence_length);
 }
 
 std::int64_t bytes_of_token(const text::Tokenizer& tokenizer, std::int32_t id) {

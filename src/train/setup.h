@@ -1,7 +1,8 @@
 // What a recipe names, opened: tokenizer, architecture, rows of token shards.
 #pragma once
 
-#include <memory>
+#include <filesystem>
+#include <vector>
 
 #include "data/loader.h"
 #include "model/config.h"
@@ -33,6 +34,11 @@ model::Config config_of(const Recipe& recipe, const text::Tokenizer& tokenizer);
 
 // data.train as rows. Throws Error if the shards were made with another tokenizer, or have too few tokens.
 LoaderRows open_rows(const Recipe& recipe, const text::Tokenizer& tokenizer);
+
+// Held-out text of a folder of token shards, every token once, in order. Throws Error if the shards were made with
+// another tokenizer, or hold ids that it does not have.
+std::vector<std::vector<std::int32_t>> heldout_rows(const Recipe& recipe, const text::Tokenizer& tokenizer,
+                                                    const std::filesystem::path& folder);
 
 // UTF-8 bytes of a token; 0 for a special one.
 std::int64_t bytes_of_token(const text::Tokenizer& tokenizer, std::int32_t id);

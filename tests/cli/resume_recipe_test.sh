@@ -43,7 +43,7 @@ calm_run
 
 # All of it took part, or the comparison would not see it.
 python3 - "calm/checkpoints/$last" <<'P'
-import json, struct, sys
+import glob, json, struct, sys
 def header(path):
     with open(path, "rb") as f:
         return json.loads(f.read(struct.unpack("<Q", f.read(8))[0]))
@@ -59,8 +59,10 @@ assert all(t["dtype"] == "BF16" for n, t in header(last + "/trainer/moments.safe
 ema = open(last + "/trainer/ema.safetensors", "rb").read()
 assert ema[len(ema) // 2:] != open(last + "/model.safetensors", "rb").read()[-(len(ema) - len(ema) // 2):]
 text, other = json.loads(state["loader"])["sources"]
-assert text[0] >= 1 and other[0] == 1, state["loader"]
+assert text["epoch"] >= 1 and other["epoch"] == 1, state["loader"]
 print(f"{len(steps)} steps, {skipped} skipped, sources at {text} and {other}")
+# Spans that wait for their row at a kill: the position has to have them.
+assert any(json.loads(json.load(open(f))["loader"])["sources"][0]["waiting"] for f in glob.glob("calm/checkpoints/*/trainer/state.json"))
 P
 
 storm 20261126

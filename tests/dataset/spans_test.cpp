@@ -66,6 +66,17 @@ TEST(Spans, CutAtMultiplesOfTheLengthEachWithTheTokenBefore) {
   }
 }
 
+// A last look at what the model is about to read: rows of its embedding beyond the end would be read otherwise.
+TEST(Spans, IdsOutsideOfTheVocabularyAreAnError) {
+  const TempFolder f;
+  write_numbers(f / "a", 0, {10, 20});
+  const Spans spans(f / "a", 16);
+  EXPECT_EQ(spans.read(2, 30, nullptr, 0).tokens.back(), 29);
+  EXPECT_NE(
+      test::error_of([&] { spans.read(2, 29, nullptr, 0); }).find("token 29 in document 1: the vocabulary has 29"),
+      std::string::npos);
+}
+
 // Of one long text no byte is lost or doubled, and what is turned fits a row with the EOS that ends its middle.
 TEST(Spans, ALongDocumentIsTransformedInSpansThatFitARow) {
   constexpr std::int64_t kLength = 64;

@@ -143,7 +143,9 @@ TEST(Fim, BytesThatAreNotUtf8Stay) {
     ids = fim.apply(key, ids).tokens;
     const std::vector<std::string> p = pieces(t, ids);
     ASSERT_EQ(p.size(), 3u);
-    EXPECT_EQ(p[0] + p[2] + p[1], text);
+    const std::string eos(t.token_bytes(t.eos_id().value_or(-1)));
+    EXPECT_EQ(p[0] + p[2] + p[1], p[0] + p[2].substr(0, p[2].size() - eos.size()) + eos + p[1]);
+    EXPECT_EQ(p[0] + p[2].substr(0, p[2].size() - eos.size()) + p[1], text);
   }
 }
 
