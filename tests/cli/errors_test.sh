@@ -27,6 +27,8 @@ wrong() {
 "$hadal" data generate --seed 3 --bytes 60000 --out text.jsonl >/dev/null
 "$hadal" tokenizer train --vocab-size 400 --out tok text.jsonl >/dev/null 2>&1
 "$hadal" data prepare --tokenizer tok --input text.jsonl --out shards >/dev/null 2>&1
+"$hadal" tokenizer train --vocab-size 300 --out other text.jsonl >/dev/null 2>&1
+"$hadal" data prepare --tokenizer other --input text.jsonl --out others >/dev/null 2>&1
 # The command line itself.
 wrong "no verb" "a verb is needed|pretrain" "$hadal"
 wrong "unknown verb" "unknown verb 'trian'|pretrain" "$hadal" trian
@@ -100,6 +102,8 @@ set_to 'data.train=shards' "'data.train' must be a list of strings"
 set_to 'data.train=[]' "no training data"
 set_to 'data.train=["none"]' "none: there is no such folder"
 set_to 'data.heldout=tok' "tok: no token shards"
+set_to 'data.heldout=others' "others: the token shards were made with another tokenizer than tok"
+set_to 'data.train=["others"]' "others: the token shards were made with another tokenizer than tok"
 set_to 'data.tokenizer=none' "none"
 set_to $'train.rows=4\nfoo=3' "must be one value"
 set_to 'train.rows=' "'train.rows' must be an integer"
