@@ -155,7 +155,7 @@ for file in model.safetensors trainer/moments.safetensors trainer/state.json; do
   rm -rf hurt && cp -r run hurt && rm "hurt/checkpoints/$(basename "$step")/$file"
   wrong "checkpoint without $file" "$file: No such file" "$hadal" pretrain good.toml --run hurt
 done
-rm -rf hurt && cp -r run hurt && sed -i -E 's/(\\"sources\\":\[\[[0-9]+,)[0-9]+/\199999/' "hurt/checkpoints/$(basename "$step")/trainer/state.json"
+rm -rf hurt && cp -r run hurt && sed -i -E 's/(\\"place\\":)[0-9]+/\199999/' "hurt/checkpoints/$(basename "$step")/trainer/state.json"
 wrong "edited data position" "trainer/state.json|differs from what was saved" "$hadal" pretrain good.toml --run hurt
 echo '{"step":' >>hurt/metrics.jsonl
 wrong "damaged metrics" "hurt/metrics.jsonl:6 is not valid JSON" "$hadal" report hurt
