@@ -62,7 +62,7 @@ std::size_t Loader::choose() {
   std::vector<double> weights;
   double total = 0;
   for (const Source& s : sources_) {
-    const bool open = !s.closed(s.position) || !s.position.packing.pieces().empty();
+    const bool open = !s.closed(s.position) || !s.position.packer.pieces().empty();
     total += weights.emplace_back(open ? s.weight : 0);
   }
   if (total <= 0)
@@ -103,25 +103,25 @@ void Loader::advance(std::size_t number, Position& at) const {
 Row Loader::fill(std::size_t number, Position& at) const {
   const auto length = static_cast<std::size_t>(options_.sequence_length);
   bool beyond = false;  // tokens that the source's epochs do not ask for fill its last row
-  while (at.packing.positions() < length) {
-    const bool closed = sources_[number].closed(at), waiting = !at.packing.pieces().empty();
+  while (at.packer.positions() < length) {
+    const bool closed = sources_[number].closed(at), waiting = !at.packer.pieces().empty();
     Piece next = piece(number, at.epoch, at.place);
     // What waits from an epoch that is over is filled with whatever comes.
-    const bool alone = next.left() >= length && !closed && !(waiting && at.packing.pieces().front().epoch < at.epoch);
+    const bool alone = next.left() >= length && !closed && !(waiting && at.packer.pieces().front().epoch < at.epoch);
     beyond = beyond || closed;
     advance(number, at);
     if (!alone) {
-      at.packing.add(std::move(next));
+      at.packer.add(std::move(next));
       continue;
     }
-    Packing whole;
+    RowPacker whole;
     whole.add(std::move(next));
     Row row = whole.take(length);
-    for (const Piece& left : whole.pieces()) at.packing.add(left);
+    for (const Piece& left : whole.pieces()) at.packer.add(left);
     return row;
   }
-  Row row = at.packing.take(length);
-  if (beyond) at.packing = {};
+  Row row = at.packer.take(length);
+  if (beyond) at.packer = {};
   return row;
 }
 
@@ -138,7 +138,7 @@ std::string Loader::state() const {
   json sources = json::array();
   for (const Source& s : sources_) {
     json waiting = json::array();
-    for (const Piece& p : s.position.packing.pieces()) waiting.push_back({p.epoch, p.place, p.at});
+    for (const Piece& p : s.position.packer.pieces()) waiting.push_back({p.epoch, p.place, p.at});
     sources.push_back({{"epoch", s.position.epoch},
                        {"place", s.position.place},
                        {"read", s.position.read},
@@ -184,7 +184,7 @@ void Loader::restore(std::size_t number, const std::string& state) {
     Piece p = piece(number, epoch, place);
     p.at = from;
     check(p.at + 1 < p.span->tokens.size());
-    at.packing.add(std::move(p));
+    at.packer.add(std::move(p));
   }
   s.position = std::move(at);
 }

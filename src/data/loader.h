@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "data/packing.h"
+#include "data/row_packer.h"
 #include "data/spans.h"
 #include "data/transform.h"
 
@@ -46,7 +46,7 @@ class Loader {
   struct Position {
     std::uint64_t epoch = 0, place = 0;
     std::uint64_t read = 0;  // tokens of the epoch in the spans before `place`, before any transformation
-    Packing packing;
+    RowPacker packer;
   };
   struct Source {
     Spans spans;

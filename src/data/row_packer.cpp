@@ -1,4 +1,4 @@
-#include "data/packing.h"
+#include "data/row_packer.h"
 
 #include "base/error.h"
 
@@ -30,12 +30,12 @@ void append(Row& row, Piece& piece, std::size_t size) {
 
 }  // namespace
 
-void Packing::add(Piece piece) {
+void RowPacker::add(Piece piece) {
   positions_ += piece.left() + (!pieces_.empty() && needs_context(*pieces_.back().span, piece) ? 1 : 0);
   pieces_.push_back(std::move(piece));
 }
 
-Row Packing::take(std::size_t length) {
+Row RowPacker::take(std::size_t length) {
   HADAL_ASSERT(positions_ >= length);
   Row row;
   std::shared_ptr<const Span> before;

@@ -24,7 +24,7 @@ struct Piece {
   std::size_t left() const { return span->tokens.size() - 1 - at; }  // to be predicted
 };
 
-class Packing {
+class RowPacker {
  public:
   void add(Piece piece);
   // How many targets of rows the pieces fill, contexts between them included.
