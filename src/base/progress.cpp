@@ -84,6 +84,11 @@ void Progress::message(const std::string& line) {
   std::fflush(out_);
 }
 
+void Progress::drop() {
+  if (terminal_ && first_ >= 0 && !finished_) std::fputs("\r\033[K", out_);
+  finished_ = true;
+}
+
 void Progress::finish(const std::string& note) {
   if (finished_) return;
   finished_ = true;

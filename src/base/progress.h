@@ -24,6 +24,8 @@ class Progress {
   // A line of its own that does not break the bar.
   void message(const std::string& line);
   void finish(const std::string& note = "");
+  // The bar goes from the terminal, as if it had not been there: for work inside other work.
+  void drop();
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -43,11 +43,17 @@ void print_memory(const Plan& p) {
   line("all", p.total());
 }
 
-void print_time(const train::TimePlan& t, std::int64_t tokens) {
+void print_time(const train::TimePlan& t) {
   fmt::print(
       "\ntime of a step {:.3f} s: {} tokens, {:.3g} FLOPs, {:.1f} % of this machine's matmul peak of {:.0f} GFLOP/s\n",
       t.seconds, t.tokens, t.flops, 100 * t.flops / t.seconds / t.gemm_peak_flops, t.gemm_peak_flops / 1e9);
-  if (tokens > 0) fmt::print("the whole run: {}\n", duration(t.seconds * static_cast<double>(tokens) / t.tokens));
+  if (t.validation_seconds > 0) fmt::print("time of a validation {:.3f} s\n", t.validation_seconds);
+  if (t.steps > 0) {
+    fmt::print("the whole run: {}, {:.0f} {}", duration(t.run_seconds), t.steps, t.steps == 1 ? "step" : "steps");
+    if (t.validations > 0)
+      fmt::print("; of it {} for {:.0f} validations", duration(t.all_validations_seconds), t.validations);
+    fmt::print("\n");
+  }
   if (t.layers == 0) {
     fmt::print("not calibrated: too large for this machine; taken as 60 % of the peak\n");
     return;
@@ -72,9 +78,17 @@ nlohmann::ordered_json to_json(const Plan& p, const MemoryLimit& limit) {
   if (!p.time) return j;
   nlohmann::ordered_json kinds;
   for (const auto& part : p.time->parts) kinds[part.name] = {{"seconds", part.seconds}, {"flops", part.flops}};
-  j["time"] = {{"step_seconds", p.time->seconds},  {"tokens_per_step", p.time->tokens},
-               {"flops_per_step", p.time->flops},  {"gemm_peak_flops", p.time->gemm_peak_flops},
-               {"calibrated", p.time->layers > 0}, {"parts", kinds}};
+  j["time"] = {{"step_seconds", p.time->seconds},
+               {"tokens_per_step", p.time->tokens},
+               {"flops_per_step", p.time->flops},
+               {"gemm_peak_flops", p.time->gemm_peak_flops},
+               {"steps", p.time->steps},
+               {"validation_seconds", p.time->validation_seconds},
+               {"validations", p.time->validations},
+               {"all_validations_seconds", p.time->all_validations_seconds},
+               {"run_seconds", p.time->run_seconds},
+               {"calibrated", p.time->layers > 0},
+               {"parts", kinds}};
   return j;
 }
 
@@ -99,15 +113,17 @@ void run(const Arguments& a) {
   const model::Config config = tokenizer ? train::config_of(recipe, *tokenizer) : own_config(recipe);
   std::optional<train::LoaderRows> rows;
   if (tokenizer && !recipe.data.train.empty()) rows.emplace(train::open_rows(recipe, *tokenizer)).next();
-  std::vector<std::vector<std::int32_t>> heldout;
-  if (tokenizer && !recipe.data.heldout.empty()) heldout = train::heldout_rows(recipe, *tokenizer, recipe.data.heldout);
+  train::ValidationText heldout;
+  if (tokenizer) heldout = train::open_validation(recipe, *tokenizer);
+  const train::ValidationRows validation = train::validation_rows(recipe, heldout.rows.size());
   plan.data = resident_bytes() - std::min(plan.program, resident_bytes());
   const MemoryLimit limit = limit_of(a.memory_limit);
-  plan.memory = train::plan_memory(runtime.context(), recipe, config, heldout.size());
+  plan.memory = train::plan_memory(runtime.context(), recipe, config, validation.ends);
   plan.program = program_bytes() - plan.data;  // the walk has called what a run calls
   if (!a.no_time) {
     const std::size_t taken = plan.program + plan.data;
-    plan.time = train::plan_time(runtime.context(), recipe, config, limit.bytes - std::min(limit.bytes, taken));
+    plan.time =
+        train::plan_time(runtime.context(), recipe, config, limit.bytes - std::min(limit.bytes, taken), validation);
   }
   if (a.as_json) {
     fmt::print("{}\n", to_json(plan, limit).dump(1));
@@ -116,7 +132,7 @@ void run(const Arguments& a) {
   print_memory(plan);
   fmt::print("  {:<22}{:>18}  {:>10}  {}\n", plan.total() <= limit.bytes ? "fits into" : "DOES NOT FIT into",
              limit.bytes, gibibytes(limit.bytes), limit.source);
-  if (plan.time) print_time(*plan.time, recipe.train.tokens);
+  if (plan.time) print_time(*plan.time);
 }
 
 }  // namespace

@@ -1,7 +1,12 @@
 // hadal pretrain RECIPE --run DIR: trains from a recipe, or goes on where the run stopped.
 #include <CLI/CLI.hpp>
 
+#include <unistd.h>
+
+#include <chrono>
 #include <memory>
+#include <optional>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -34,13 +39,39 @@ std::string note_of(const train::StepMetrics& m) {
 }
 
 void print_outcome(const train::TrainerOutcome& o) {
-  fmt::print("{} tokens in {} steps, {}\n", short_number(static_cast<double>(o.tokens)), o.step, duration(o.seconds));
-  if (o.after.tokens == 0) return;
-  fmt::print("held-out bits per byte {:.4f}, MaxVio {:.3f} (worst layer {:.3f})\n", o.after.bits_per_byte(),
-             o.after.max_violation_mean(), o.after.max_violation_worst());
+  fmt::print("{} tokens in {} {}, {}\n", short_number(static_cast<double>(o.tokens)), o.step,
+             o.step == 1 ? "step" : "steps", duration(o.seconds));
+  if (o.validated.empty()) return;
+  fmt::print("validation ({}): {:.4f} nats per token, {:.4f} bits per byte, MaxVio {:.3f} (worst layer {:.3f})\n",
+             o.validated, o.after.loss(), o.after.bits_per_byte(), o.after.max_violation_mean(),
+             o.after.max_violation_worst());
   for (std::size_t k = 0; k < o.after.drafts.size(); ++k)
     fmt::print("MTP module {}: {:.1f} % of its guesses accepted\n", k + 1, 100 * o.after.acceptance(k));
 }
+
+// A bar of its own for a validation that takes long; it goes when that is done.
+class ValidationBar {
+ public:
+  void update(std::int64_t rows, std::int64_t all) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!running_) start_ = now;
+    running_ = rows < all;
+    const auto patience = std::chrono::seconds(isatty(fileno(stderr)) == 1 ? 1 : 10);
+    if (!bar_ && running_ && now - start_ > patience) bar_.emplace("validation", all, "rows");
+    if (bar_) bar_->update(rows);
+    if (!running_) end();
+  }
+  void end() {
+    if (bar_) bar_->drop();
+    bar_.reset();
+    running_ = false;
+  }
+
+ private:
+  bool running_ = false;
+  std::chrono::steady_clock::time_point start_;
+  std::optional<Progress> bar_;
+};
 
 // Writing to a terminal that has gone fails, and the run goes on without it.
 template <class F>
@@ -72,18 +103,22 @@ void run(const Arguments& a) {
   in.config = train::config_of(in.recipe, tokenizer);
   train::LoaderRows rows = train::open_rows(in.recipe, tokenizer);
   in.rows = &rows;
-  if (!in.recipe.data.heldout.empty()) in.heldout = train::heldout_rows(in.recipe, tokenizer, in.recipe.data.heldout);
+  in.heldout = train::open_validation(in.recipe, tokenizer);
   in.bytes_of = [&](std::int32_t id) { return train::bytes_of_token(tokenizer, id); };
   in.stop = &stop_flag();
   Runtime runtime(static_cast<int>(in.recipe.train.threads));
   const model::Accounting count = model::account(in.config, in.recipe.data.sequence_length);
-  require_memory(runtime.context(), {in.recipe, in.config, in.heldout.size(), limit_of(a.memory_limit)});
+  require_memory(
+      runtime.context(),
+      {in.recipe, in.config, train::validation_rows(in.recipe, in.heldout.rows.size()).ends, limit_of(a.memory_limit)});
   quietly([&] {
     fmt::print(stderr, "{} parameters and {} in MTP, {} threads, {}\n",
                short_number(static_cast<double>(count.parameters)),
                short_number(static_cast<double>(count.mtp_parameters)), runtime.threads(),
                kernels::name_of(runtime.context().isa()));
   });
+  ValidationBar validation;
+  in.on_validation = [&](std::int64_t done, std::int64_t all) { quietly([&] { validation.update(done, all); }); };
   Progress progress("training", in.recipe.train.tokens, "tokens");
   in.on_step = [&](const train::StepMetrics& m) {
     quietly([&] {
@@ -93,13 +128,24 @@ void run(const Arguments& a) {
                                      v.name, v.lm_loss, v.bits_per_byte));
     });
   };
-  in.on_message = [&](const std::string& line) { quietly([&] { progress.message(line); }); };
-  in.at_end = [&](const train::TrainerOutcome&) { train::write_report(in.run_dir, in.config); };
+  in.on_message = [&](const std::string& line) {
+    quietly([&] {
+      validation.end();
+      progress.message(line);
+    });
+  };
+  in.at_end = [&](const train::TrainerOutcome& o) {
+    if (o.step > 0) train::write_report(in.run_dir, in.config);
+  };
   const train::TrainerOutcome o = train::train(runtime.context(), in);
   quietly([&] { progress.finish(); });
   if (o.finished && o.steps_made == 0) {
     fmt::print("{}: the run is finished; to train longer: {}\n", in.run_dir.string(),
                train::longer_command(in.run_dir, in.recipe, in.recipe.train.tokens));
+  }
+  if (o.step == 0) {
+    fmt::print("stopped before the first step: nothing is saved, the same command starts again\n");
+    throw CLI::RuntimeError(130);
   }
   print_outcome(o);
   fmt::print("report: {}\n", (in.run_dir / "report.html").string());

@@ -1,6 +1,7 @@
 // hadal report RUN: the run's figures as a table (and demo.json), and its report.html anew.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
@@ -40,15 +41,19 @@ void run(const Arguments& a) {
   train::write_report(a.run, c);
   const train::StepMetrics& last = log.back();
   const train::Pace pace = train::pace(log);
-  const auto before = train::read_before(a.run);
+  const std::vector<train::Validation> all_before = train::read_before(a.run);
   const auto validated = train::last_validation(log);
   const train::Validation after = validated ? validated->figures : train::Validation{};
+  // Of the same rows, or it would be no comparison.
+  const auto before = std::find_if(all_before.begin(), all_before.end(),
+                                   [&](const train::Validation& v) { return !validated || v.name == after.name; });
+  const bool compared = before != all_before.end();
   const double violation = train::mean_of(last.max_violation);
   const model::Accounting count = model::account(c, 1);
   const double compressed =
       a.text_bytes > 0 ? 8.0 * static_cast<double>(a.compressed_bytes) / static_cast<double>(a.text_bytes) : 0;
   fmt::print("\n");
-  if (before) row("bits per byte before training", fmt::format("{:.4f}", before->bits_per_byte), before->name);
+  if (compared) row("bits per byte before training", fmt::format("{:.4f}", before->bits_per_byte), before->name);
   if (validated) {
     row(fmt::format("bits per byte at step {}", validated->step), fmt::format("{:.4f}", after.bits_per_byte),
         after.name);
@@ -72,7 +77,7 @@ void run(const Arguments& a) {
   row("peak memory", fmt::format("{:.2f} GiB", last.memory_gib));
   if (a.json_out.empty()) return;
   const json j = {{"source", a.source},
-                  {"bits_per_byte_before", before ? json(before->bits_per_byte) : json()},
+                  {"bits_per_byte_before", compared ? json(before->bits_per_byte) : json()},
                   {"bits_per_byte_after", validated ? json(after.bits_per_byte) : json()},
                   {"xz_bits_per_byte", compressed},
                   {"max_violation_heldout", after.max_violation},

@@ -80,9 +80,14 @@ std::optional<std::vector<KindResult>> measure(const kernels::Context& cx, const
   std::int64_t done = 0;
   for (const Kind& kind : kinds) {
     if (stop != nullptr && stop->load()) return std::nullopt;
-    results.push_back({kind.name, train::evaluate(cx, model, kind.rows, bytes_of, nullptr)});
-    done += predicted_tokens(kind);
-    if (on_progress) on_progress(done);
+    std::size_t rows = 0;
+    auto evaluation = train::evaluate(cx, model, kind.rows, bytes_of, [&](std::size_t now) {
+      for (; rows < now; ++rows) done += static_cast<std::int64_t>(kind.rows[rows].size()) - 1;
+      if (on_progress) on_progress(done);
+      return stop == nullptr || !stop->load();
+    });
+    if (!evaluation) return std::nullopt;
+    results.push_back({kind.name, std::move(*evaluation)});
   }
   return results;
 }

@@ -20,7 +20,8 @@ class DryRun {
   void batch();
   // What comes after: norm, AdamW, average.
   void update();
-  void validate(std::size_t heldout_rows);
+  // One pass over as many rows as share one, at most; returns how many.
+  std::size_t validate(std::size_t heldout_rows);
 
   // Sets of gradients that micro-batches left out would have put aside (accumulate.h): kept as tensors until the
   // object goes.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <span>
 
 #include "ops/lm_loss.h"
 #include "train/optimizer.h"
@@ -118,10 +117,10 @@ void Evaluation::add(const Evaluation& other) {
   add_to(tokens_T, other.tokens_T);
 }
 
-Evaluation evaluate(const kernels::Context& cx, const model::CausalLm& model,
-                    const std::vector<std::vector<std::int32_t>>& rows,
-                    const std::function<std::int64_t(std::int32_t)>& bytes_of,
-                    const std::function<void(std::size_t)>& progress) {
+std::optional<Evaluation> evaluate(const kernels::Context& cx, const model::CausalLm& model,
+                                   std::span<const std::vector<std::int32_t>> rows,
+                                   const std::function<std::int64_t(std::int32_t)>& bytes_of,
+                                   const std::function<bool(std::size_t)>& on_rows) {
   Evaluation e;
   for (std::size_t first = 0; first < rows.size();) {
     // Several rows share one pass; each is a sequence of its own, so its numbers do not depend on the others.
@@ -141,7 +140,7 @@ Evaluation evaluate(const kernels::Context& cx, const model::CausalLm& model,
     for (const std::int32_t t : targets) e.bytes += bytes_of(t);
     add_loads(trunk, e);
     count_drafts(cx, model, batch, trunk, e);
-    if (progress) progress(first);
+    if (on_rows && !on_rows(first)) return std::nullopt;
   }
   return e;
 }

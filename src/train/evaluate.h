@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "model/causal_lm.h"
@@ -31,10 +33,11 @@ struct Evaluation {
   void add(const Evaluation& other);
 };
 
-// rows: T + 1 tokens each, every one predicted once. bytes_of: UTF-8 bytes of a token. stop: asked between rows.
-Evaluation evaluate(const kernels::Context& cx, const model::CausalLm& model,
-                    const std::vector<std::vector<std::int32_t>>& rows,
-                    const std::function<std::int64_t(std::int32_t)>& bytes_of,
-                    const std::function<void(std::size_t)>& progress);
+// rows: T + 1 tokens each, every one predicted once. bytes_of: UTF-8 bytes of a token. on_rows: called after each pass
+// with the number of rows done; false ends the work, and then nothing is returned. May be null.
+std::optional<Evaluation> evaluate(const kernels::Context& cx, const model::CausalLm& model,
+                                   std::span<const std::vector<std::int32_t>> rows,
+                                   const std::function<std::int64_t(std::int32_t)>& bytes_of,
+                                   const std::function<bool(std::size_t)>& on_rows);
 
 }  // namespace hadal::train

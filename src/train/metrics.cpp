@@ -257,20 +257,18 @@ double peak_memory_gib() {
   return static_cast<double>(usage.ru_maxrss) / (1 << 20);
 }
 
-void write_before(const std::filesystem::path& run_dir, const Validation& validation) {
-  write_file_atomically(run_dir / "before.json", json{{"validation", to_object({validation})}}.dump() + "\n");
+void write_before(const std::filesystem::path& run_dir, const std::vector<Validation>& all) {
+  write_file_atomically(run_dir / "before.json", json{{"validation", to_object(all)}}.dump() + "\n");
 }
 
-std::optional<Validation> read_before(const std::filesystem::path& run_dir) {
+std::vector<Validation> read_before(const std::filesystem::path& run_dir) {
   const fs::path path = run_dir / "before.json";
-  if (!fs::exists(path)) return std::nullopt;
+  if (!fs::exists(path)) return {};
   const json j = read_json(path);
   try {
-    if (j.is_object() && j.contains("heldout_bits_per_byte")) return older_validation(j);
+    if (j.is_object() && j.contains("heldout_bits_per_byte")) return {older_validation(j)};
     if (!j.is_object() || !j.contains("validation")) fail("key 'validation' is missing");
-    const std::vector<Validation> all = validations_of(j["validation"]);
-    if (all.size() != 1) fail("key 'validation' must hold one text");
-    return all.front();
+    return validations_of(j["validation"]);
   } catch (const Error& e) {
     fail("{}: {}", path.string(), e.what());
   }

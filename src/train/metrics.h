@@ -76,8 +76,8 @@ class MetricsLog {
 };
 
 double peak_memory_gib();
-// The validation before the first step, in before.json; nothing if the run has no held-out text.
-void write_before(const std::filesystem::path& run_dir, const Validation& validation);
-std::optional<Validation> read_before(const std::filesystem::path& run_dir);
+// The validations before the first step, in before.json; empty if the run has no held-out text.
+void write_before(const std::filesystem::path& run_dir, const std::vector<Validation>& validations);
+std::vector<Validation> read_before(const std::filesystem::path& run_dir);
 
 }  // namespace hadal::train

@@ -41,6 +41,11 @@ std::vector<std::pair<std::string, std::size_t>> MemoryPlan::parts() const {
           {"held for reuse", held()}};
 }
 
+ValidationRows validation_rows(const Recipe& r, std::size_t text_rows) {
+  const std::size_t each = std::min(text_rows, static_cast<std::size_t>(r.validation.rows));
+  return {each, r.validation.full ? text_rows : each};
+}
+
 MemoryPlan plan_memory(const kernels::Context& cx, const Recipe& recipe, const model::Config& config,
                        std::size_t heldout_rows) {
   DryRun run(cx, recipe, config);

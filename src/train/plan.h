@@ -47,11 +47,23 @@ struct Remedy {
 std::vector<Remedy> remedies(const kernels::Context& cx, const Recipe& recipe, const model::Config& config,
                              std::size_t heldout_rows, std::size_t other, std::size_t limit);
 
-// Time of a step.
+// Rows that the validations of a run read: each of them; the first and the last (validation.full).
+struct ValidationRows {
+  std::size_t each = 0, ends = 0;
+};
+// text_rows: of data.heldout, as many as are needed (most_validation_rows).
+ValidationRows validation_rows(const Recipe& recipe, std::size_t text_rows);
+
+// Time of a step, and of a run.
 struct TimePlan {
   double seconds = 0;
-  double tokens = 0, flops = 0;  // of a step
-  double gemm_peak_flops = 0;    // of this machine, on these threads
+  double steps = 0,
+         validations = 0;         // of the run, the first and the last validation included; 0: train.tokens is not set
+  double validation_seconds = 0;  // of one on the way
+  double all_validations_seconds = 0;  // of all of them
+  double run_seconds = 0;              // steps and validations
+  double tokens = 0, flops = 0;        // of a step
+  double gemm_peak_flops = 0;          // of this machine, on these threads
   // What the calibration ran: a model of the same widths with so many layers, on so many rows. 0 layers: the model's
   // widths alone do not fit into memory, and the time is flops at an assumed 60 % of the peak.
   std::int64_t layers = 0, rows = 0;
@@ -65,6 +77,7 @@ struct TimePlan {
 
 // Measures a few steps of the calibration's model (as long as such steps take) and scales each kind of kernel by the
 // work that the recipe gives it.
-TimePlan plan_time(const kernels::Context& cx, const Recipe& recipe, const model::Config& config, std::size_t limit);
+TimePlan plan_time(const kernels::Context& cx, const Recipe& recipe, const model::Config& config, std::size_t limit,
+                   const ValidationRows& validation);
 
 }  // namespace hadal::train

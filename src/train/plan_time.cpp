@@ -3,10 +3,13 @@
 // is.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "model/accounting.h"
 #include "train/dry_step.h"
+#include "train/evaluate.h"
 #include "train/plan.h"
+#include "train/schedule.h"
 #include "train/trainer.h"
 
 namespace hadal::train {
@@ -85,9 +88,35 @@ std::vector<SourceRow> random_rows(const Sample& s) {
 struct Measured {
   Entries kernels;     // of each the fastest of the measured steps
   double outside = 1;  // time of a step over that in kernels
+  double validation_outside = 1;
 };
 
-Measured measure(const kernels::Context& like, const Sample& s) {
+// Takes over what a kernel did, if it was faster than before.
+void keep_fastest(const Profile& profile, Entries& kernels) {
+  for (const auto& [name, e] : profile.entries()) {
+    const auto [at, first] = kernels.emplace(name, e);
+    if (!first && e.seconds / e.work < at->second.seconds / at->second.work) at->second = e;
+  }
+}
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+void measure_validation(kernels::Context& cx, const model::CausalLm& model, const std::vector<SourceRow>& source,
+                        Measured& m) {
+  std::vector<std::vector<std::int32_t>> rows;
+  for (const SourceRow& row : source) rows.push_back(row.tokens);
+  for (int i = 0; i < 2; ++i) {  // the first warms up
+    Profile profile;
+    cx.set_profile(&profile);
+    const Clock::time_point start = Clock::now();
+    evaluate(
+        cx, model, rows, [](std::int32_t) { return 1; }, nullptr);
+    m.validation_outside = seconds_since(start) / profile.seconds();
+    if (i > 0) keep_fastest(profile, m.kernels);
+  }
+}
+
+Measured measure(const kernels::Context& like, const Sample& s, bool validates) {
   kernels::Context cx(like.pool(), like.isa());
   model::CausalLm model(s.config, compute_type(s.recipe.model.dtype));
   fill(model);
@@ -107,16 +136,14 @@ Measured measure(const kernels::Context& like, const Sample& s) {
     const double norm = optimizer.grad_norm(cx);
     optimizer.step(cx, 1e-6, std::min(1.0, 1.0 / (norm + 1e-6)), i + 1);
     ema.update(cx, false);
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    const double seconds = seconds_since(start);
     if (i == 0) continue;
     all += seconds;
     in_kernels += profile.seconds();
-    for (const auto& [name, e] : profile.entries()) {
-      const auto [at, first] = m.kernels.emplace(name, e);
-      if (!first && e.seconds / e.work < at->second.seconds / at->second.work) at->second = e;
-    }
+    keep_fastest(profile, m.kernels);
   }
   m.outside = all / in_kernels;
+  if (validates) measure_validation(cx, model, rows, m);
   return m;
 }
 
@@ -149,9 +176,45 @@ Entries work_of_step(const kernels::Context& like, const Recipe& recipe, const m
   return all;
 }
 
+// Work of a validation of one row, by what several take.
+Entries work_of_validation_row(const kernels::Context& like, const Recipe& recipe, const model::Config& config) {
+  constexpr std::size_t kRows = 4;
+  DryRun run(like, recipe, config);
+  Profile profile;
+  run.cx.set_profile(&profile);
+  const auto rows = static_cast<double>(run.validate(kRows));
+  Entries all = profile.entries();
+  for (auto& [name, e] : all) e.work /= rows;
+  return all;
+}
+
+double seconds_of(const Entries& work, const Measured& measured) {
+  double seconds = 0;
+  for (const auto& [name, e] : work) {
+    if (const auto at = measured.kernels.find(name); at != measured.kernels.end())
+      seconds += e.work * at->second.seconds / at->second.work;
+  }
+  return seconds;
+}
+
+// What the whole run takes, from the time of a step and of a row of a validation.
+void add_up(const Recipe& recipe, const ValidationRows& rows, double row_seconds, TimePlan& plan) {
+  plan.steps = schedules_of(recipe).rows.steps();
+  const std::int64_t every = recipe.validation.every;
+  plan.validation_seconds = static_cast<double>(rows.each) * row_seconds;
+  if (rows.each > 0 && plan.steps > 0) {
+    const double on_the_way = every > 0 ? std::ceil(plan.steps / static_cast<double>(every)) - 1 : 0;
+    plan.validations = on_the_way + 2;
+    plan.all_validations_seconds =
+        on_the_way * plan.validation_seconds + 2 * static_cast<double>(rows.ends) * row_seconds;
+  }
+  plan.run_seconds = plan.steps * plan.seconds + plan.all_validations_seconds;
+}
+
 }  // namespace
 
-TimePlan plan_time(const kernels::Context& cx, const Recipe& recipe, const model::Config& config, std::size_t limit) {
+TimePlan plan_time(const kernels::Context& cx, const Recipe& recipe, const model::Config& config, std::size_t limit,
+                   const ValidationRows& validation) {
   TimePlan plan;
   plan.tokens = static_cast<double>(recipe.train.rows * recipe.data.sequence_length);
   plan.flops = plan.tokens * model::train_flops_per_token(config, recipe.data.sequence_length);
@@ -159,11 +222,14 @@ TimePlan plan_time(const kernels::Context& cx, const Recipe& recipe, const model
   const Sample sample = sample_of(cx, recipe, config, limit);
   if (!sample.fits) {
     plan.seconds = plan.flops / (0.6 * plan.gemm_peak_flops);
+    const double row_flops =
+        static_cast<double>(recipe.data.sequence_length) * plan.flops / plan.tokens / 3;  // forward
+    add_up(recipe, validation, row_flops / (0.6 * plan.gemm_peak_flops), plan);
     return plan;
   }
   plan.layers = sample.config.num_hidden_layers;
   plan.rows = sample.recipe.train.rows;
-  const Measured measured = measure(cx, sample);
+  const Measured measured = measure(cx, sample, validation.each > 0);
   double in_kernels = 0;
   for (const auto& [name, e] : work_of_step(cx, recipe, config)) {
     const auto at = measured.kernels.find(name);
@@ -173,6 +239,10 @@ TimePlan plan_time(const kernels::Context& cx, const Recipe& recipe, const model
     plan.parts.push_back({name, seconds, e.flops});
   }
   plan.seconds = in_kernels * measured.outside;
+  double row_seconds = 0;
+  if (validation.each > 0)
+    row_seconds = seconds_of(work_of_validation_row(cx, recipe, config), measured) * measured.validation_outside;
+  add_up(recipe, validation, row_seconds, plan);
   plan.parts.push_back({"outside of kernels", plan.seconds - in_kernels, 0});
   std::sort(plan.parts.begin(), plan.parts.end(), [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
   return plan;

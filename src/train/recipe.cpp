@@ -96,7 +96,9 @@ std::vector<RecipeKey> keys(Recipe& r) {
       {"mtp.lambda_final", &r.mtp.lambda_final, "lambda after lambda_until"},
       {"mtp.lambda_until", &r.mtp.lambda_until, "share of the tokens"},
       {"validation.every", &r.validation.every, "steps between validations; 0: only at the ends"},
-      {"validation.rows", &r.validation.rows, "rows of a validation on the way; the last one reads everything"},
+      {"validation.rows", &r.validation.rows, "rows that a validation reads, the first ones of data.heldout"},
+      {"validation.full", &r.validation.full,
+       "the first and the last validation read the whole of data.heldout as well", true},
       {"checkpoint.every", &r.checkpoint.every, "steps between checkpoints; 0: only at the end", true},
       {"checkpoint.keep", &r.checkpoint.keep, "latest checkpoints kept, beside the best", true},
   };

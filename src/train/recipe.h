@@ -58,6 +58,7 @@ struct Recipe {
   } mtp;
   struct {
     std::int64_t every = 100, rows = 64;
+    bool full = false;
   } validation;
   struct {
     std::int64_t every = 200, keep = 2;

@@ -4,7 +4,7 @@
 
 namespace hadal::train {
 
-std::vector<std::vector<Validated>> validations(const StepLog& log, const std::optional<Validation>& before) {
+std::vector<std::vector<Validated>> validations(const StepLog& log, const std::vector<Validation>& before) {
   std::vector<std::vector<Validated>> groups;
   const auto add = [&](const Validated& v) {
     auto group = std::find_if(groups.begin(), groups.end(),
@@ -12,7 +12,7 @@ std::vector<std::vector<Validated>> validations(const StepLog& log, const std::o
     if (group == groups.end()) group = groups.insert(groups.end(), std::vector<Validated>());
     group->push_back(v);
   };
-  if (before) add({0, 0, *before});
+  for (const Validation& v : before) add({0, 0, v});
   for (const StepMetrics& m : log) {
     for (const Validation& v : m.validations) add({m.step, m.tokens, v});
   }

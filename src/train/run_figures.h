@@ -18,7 +18,7 @@ struct Validated {
   Validation figures;
 };
 // One list for each name, in the order of their first figures, each by step. before: as read_before() has it.
-std::vector<std::vector<Validated>> validations(const StepLog& log, const std::optional<Validation>& before);
+std::vector<std::vector<Validated>> validations(const StepLog& log, const std::vector<Validation>& before);
 // The last one of all, a whole text before its first rows; nothing if there is none.
 std::optional<Validated> last_validation(const StepLog& log);
 

@@ -40,6 +40,15 @@ std::int64_t BatchRamp::rows_at(std::int64_t tokens) const {
   return std::min(rows, (left + multiple - 1) / multiple * multiple);
 }
 
+double BatchRamp::steps() const {
+  constexpr int kCounted = 10'000'000;
+  std::int64_t tokens = 0;
+  int step = 0;
+  for (; tokens < all_tokens && tokens < ramp_tokens && step < kCounted; ++step) tokens += rows_at(tokens) * row_tokens;
+  return step + std::ceil(static_cast<double>(std::max<std::int64_t>(0, all_tokens - tokens)) /
+                          static_cast<double>(full * row_tokens));
+}
+
 Schedules schedules_of(const Recipe& r) {
   const std::int64_t all = r.train.tokens;
   const auto share = [all](double of_tokens) { return std::llround(of_tokens * static_cast<double>(all)); };

@@ -41,6 +41,8 @@ struct BatchRamp {
   std::int64_t start = 1, full = 1, multiple = 1;
   std::int64_t ramp_tokens = 0, all_tokens = 0, row_tokens = 1;
   std::int64_t rows_at(std::int64_t tokens) const;
+  // How many steps there are; of runs of many millions of steps an estimate.
+  double steps() const;
 };
 
 struct Schedules {

@@ -60,6 +60,21 @@ std::vector<std::vector<std::int32_t>> heldout_rows(const Recipe& recipe, const 
   return data::rows_in_order(shards, recipe.data.sequence_length);
 }
 
+ValidationText open_validation(const Recipe& r, const text::Tokenizer& tokenizer) {
+  ValidationText text;
+  if (r.data.heldout.empty()) return text;
+  std::filesystem::path folder = std::filesystem::path(r.data.heldout).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  text.name = folder.filename().string();
+  text.rows = heldout_rows(r, tokenizer, r.data.heldout);
+  const auto most = static_cast<std::size_t>(most_validation_rows(r));
+  if (most > 0 && text.rows.size() > most) {
+    text.rows.resize(most);
+    text.rows.shrink_to_fit();
+  }
+  return text;
+}
+
 std::int64_t bytes_of_token(const text::Tokenizer& tokenizer, std::int32_t id) {
   return tokenizer.is_special(id) ? 0 : static_cast<std::int64_t>(tokenizer.token_bytes(id).size());
 }

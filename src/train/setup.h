@@ -9,6 +9,7 @@
 #include "text/tokenizer.h"
 #include "train/recipe.h"
 #include "train/rows.h"
+#include "train/validator.h"
 
 namespace hadal::train {
 
@@ -39,6 +40,9 @@ LoaderRows open_rows(const Recipe& recipe, const text::Tokenizer& tokenizer);
 // another tokenizer, or hold ids that it does not have.
 std::vector<std::vector<std::int32_t>> heldout_rows(const Recipe& recipe, const text::Tokenizer& tokenizer,
                                                     const std::filesystem::path& folder);
+// The rows of data.heldout that the recipe's validations read (train/validator.h); empty without one. Throws Error if
+// the shards were made with another tokenizer.
+ValidationText open_validation(const Recipe& recipe, const text::Tokenizer& tokenizer);
 
 // UTF-8 bytes of a token; 0 for a special one.
 std::int64_t bytes_of_token(const text::Tokenizer& tokenizer, std::int32_t id);

@@ -35,7 +35,8 @@ class Trainer {
         optimizer_(make_optimizer()),
         ema_(optimizer_, r_.optimizer.ema),
         schedules_(schedules_of(r_)),
-        guard_({r_.guard.z, r_.guard.grad_z, r_.guard.window, r_.guard.most_in_row}) {}
+        guard_({r_.guard.z, r_.guard.grad_z, r_.guard.window, r_.guard.most_in_row}),
+        validator_(r_, in.heldout) {}
 
   // The folder outlives the call and no longer.
   TrainerOutcome run(const RunFolder& folder);
@@ -44,12 +45,17 @@ class Trainer {
   Optimizer make_optimizer();
   bool resume();
   void check_state(const fs::path& dir) const;
+  void check_metrics() const;
+  void ask_for_whole();
+  void begin();
+  StepMetrics pending_step() const;
+  void one_step(TrainerOutcome& outcome);
   StepMetrics step();
   std::vector<SourceRow> read_rows(std::int64_t rows);
   void backward(const std::vector<SourceRow>& rows, StepMetrics& m);
   void apply(StepMetrics& m);
-  Evaluation validate(bool whole);
-  Validation validation_of(const Evaluation& e, bool whole) const;
+  std::optional<Validator::Result> validate(bool at_end) const;
+  bool note_best(const Validation& v, std::int64_t step);
   void save();
   bool try_save();
   [[noreturn]] void give_up();
@@ -68,6 +74,7 @@ class Trainer {
   Ema ema_;
   Schedules schedules_;
   SpikeGuard guard_;
+  Validator validator_;
   TrainerState state_;
   std::optional<RunLog> log_;
   double peak_ = 0;
@@ -105,6 +112,8 @@ bool Trainer::resume() {
     fail("cannot go on from {}: {}; {}", dir.string(), e.what(), way_out(in_.run_dir));
   }
   saved_step_ = state_.step;
+  check_metrics();
+  ask_for_whole();
   const std::string isa(kernels::name_of(cx_.isa()));
   if (state_.build != build_id() || state_.isa != isa) {
     say(fmt::format(
@@ -115,16 +124,50 @@ bool Trainer::resume() {
   return true;
 }
 
-// Model and position are those that the recipe gives after so many steps.
+// Model, position and validation are those that the recipe gives after so many steps.
 void Trainer::check_state(const fs::path& dir) const {
+  const std::string where = (dir / "trainer" / "state.json").string();
   const std::string differs = config_difference(dir, in_.config);
   if (!differs.empty()) fail("{}: the recipe now gives another model: {}", (dir / "config.json").string(), differs);
   std::int64_t tokens = 0;
   for (std::int64_t step = 0; step < state_.step && tokens < r_.train.tokens; ++step)
     tokens += schedules_.rows.rows_at(tokens) * r_.data.sequence_length;
   if (tokens != state_.tokens)
-    fail("{}: {} tokens after step {}: with this recipe there are {}", (dir / "trainer" / "state.json").string(),
-         state_.tokens, state_.step, tokens);
+    fail("{}: {} tokens after step {}: with this recipe there are {}", where, state_.tokens, state_.step, tokens);
+  if (state_.validation != validator_.name())
+    fail("{}: the run is validated on '{}', data.heldout now gives '{}': figures of different rows do not compare",
+         where, state_.validation, validator_.name());
+}
+
+// The lines that are there must be this run's; that some are missing is said.
+void Trainer::check_metrics() const {
+  const fs::path path = in_.run_dir / "metrics.jsonl";
+  std::int64_t step = 0, tokens = 0, there = 0;
+  for (const StepMetrics& m : fs::exists(path) ? read_metrics(path) : std::vector<StepMetrics>()) {
+    if (m.step > state_.step) break;
+    for (; step < m.step; ++step) tokens += schedules_.rows.rows_at(tokens) * r_.data.sequence_length;
+    if (m.tokens != tokens)
+      fail("{}: {} tokens after step {}: in this run there were {}: move the file of another run away", path.string(),
+           m.tokens, m.step, tokens);
+    ++there;
+  }
+  const std::int64_t lacks = state_.step - (state_.pending.empty() ? 0 : 1) - there;
+  if (lacks > 0)
+    say(fmt::format("note: {} lacks {} of the {} steps so far: curves will have a gap", path.string(), lacks,
+                    state_.step));
+}
+
+// A finished run may be asked for the whole text after all.
+void Trainer::ask_for_whole() {
+  const fs::path path = in_.run_dir / "metrics.jsonl";
+  if (state_.tokens < r_.train.tokens || !state_.pending.empty() || !validator_.reads_whole() || !fs::exists(path))
+    return;
+  const std::vector<StepMetrics> log = read_metrics(path);
+  if (log.empty() || log.back().step != state_.step) return;
+  StepMetrics last = log.back();
+  if (last.validations.size() > 1) return;
+  last.validations.clear();
+  state_.pending = to_json(last);
 }
 
 void Trainer::backward(const std::vector<SourceRow>& rows, StepMetrics& m) {
@@ -195,24 +238,17 @@ std::vector<SourceRow> Trainer::read_rows(std::int64_t n) {
   return rows;
 }
 
-Evaluation Trainer::validate(bool whole) {
-  auto rows = in_.heldout;
-  if (!whole && static_cast<std::int64_t>(rows.size()) > r_.validation.rows)
-    rows.resize(static_cast<std::size_t>(r_.validation.rows));
-  return evaluate(cx_, model_, rows, in_.bytes_of, nullptr);
+std::optional<Validator::Result> Trainer::validate(bool at_end) const {
+  return validator_.run(cx_, model_, at_end, {in_.bytes_of, in_.stop, in_.on_validation});
 }
 
-// The name says how many rows were read: figures of different rows are never taken for one series.
-Validation Trainer::validation_of(const Evaluation& e, bool whole) const {
-  const auto all = static_cast<std::int64_t>(in_.heldout.size());
-  Validation v{"whole text", all, true};
-  if (!whole && r_.validation.rows < all)
-    v = {fmt::format("first {} rows", r_.validation.rows), r_.validation.rows, false};
-  v.lm_loss = e.loss();
-  v.bits_per_byte = e.bits_per_byte();
-  v.max_violation = e.max_violation_mean();
-  for (std::size_t k = 0; k < e.drafts.size(); ++k) v.mtp_acceptance.push_back(e.acceptance(k));
-  return v;
+// The rows that every validation reads are compared, and no others. True: this is the best checkpoint so far.
+bool Trainer::note_best(const Validation& v, std::int64_t step) {
+  if (!std::isfinite(v.bits_per_byte)) return false;
+  if (state_.best_step >= 0 && v.bits_per_byte >= state_.best_bits_per_byte) return false;
+  state_.best_bits_per_byte = v.bits_per_byte;
+  state_.best_step = step;
+  return true;
 }
 
 void Trainer::save() {
@@ -249,45 +285,69 @@ void Trainer::give_up() {
       skipped, state_.step, checkpoint_dir(in_.run_dir, state_.step).string());
 }
 
+// What comes before the first step.
+void Trainer::begin() {
+  const fs::path before = in_.run_dir / "before.json";
+  if (const fs::path metrics = in_.run_dir / "metrics.jsonl"; fs::exists(metrics) && fs::file_size(metrics) > 0)
+    say(fmt::format("note: {} has no checkpoint: the run starts from its beginning", in_.run_dir.string()));
+  log_.emplace(in_.run_dir, 0, in_.config);
+  fs::remove(before);
+  if (validator_.empty()) return;
+  const auto v = validate(true);
+  folder_->require_in_place();
+  if (v) write_before(in_.run_dir, v->figures);
+}
+
+StepMetrics Trainer::pending_step() const {
+  return MetricsReader("the step whose validation is to be made").line(state_.pending);
+}
+
+// A step with all that follows it; or what is left of one whose validation was cut short.
+void Trainer::one_step(TrainerOutcome& outcome) {
+  const bool again = !state_.pending.empty();
+  StepMetrics m = again ? pending_step() : step();
+  if (!again) ++outcome.steps_made;
+  const std::pair best_before{state_.best_step, state_.best_bits_per_byte};
+  const bool last = state_.tokens >= r_.train.tokens;
+  bool keep = r_.checkpoint.every > 0 && m.step % r_.checkpoint.every == 0;
+  if (validator_.after(m.step, last)) {
+    auto v = validate(last);
+    if (!v) {
+      state_.pending = to_json(m);
+      say(fmt::format("the validation after step {} was cut short: it is made when the run goes on", m.step));
+      return;
+    }
+    m.validations = v->figures;
+    keep = note_best(m.validations.front(), m.step) || keep;
+    outcome.validated = m.validations.back().name;
+    outcome.after = std::move(v->evaluation);
+  }
+  if (again) {  // the checkpoint of this step says that something is left: it is saved again
+    state_.pending.clear();
+    saved_step_ = -1;
+  }
+  folder_->require_in_place();
+  if (const std::string problem = log_->append(m); !problem.empty()) say(problem);
+  if (in_.on_step) in_.on_step(m);
+  if (guard_.gives_up()) give_up();
+  if (keep && !last && !try_save()) std::tie(state_.best_step, state_.best_bits_per_byte) = best_before;
+}
+
 TrainerOutcome Trainer::run(const RunFolder& folder) {
   TrainerOutcome outcome;
   folder_ = &folder;
   const bool resumed = resume();
   peak_ = in_.peak_flops > 0 ? in_.peak_flops : measure_gemm_peak(cx_, model_.act());
-  log_.emplace(in_.run_dir, state_.step, in_.config);
   state_.loader = in_.rows->state();
-  if (!resumed && !in_.heldout.empty()) {
-    outcome.before = validate(true);
-    folder.require_in_place();
-    write_before(in_.run_dir, validation_of(outcome.before, true));
+  state_.validation = validator_.name();
+  if (resumed) {
+    log_.emplace(in_.run_dir, state_.step - (state_.pending.empty() ? 0 : 1), in_.config);
+  } else {
+    begin();
   }
-  while (state_.tokens < r_.train.tokens && !stopped()) {
-    StepMetrics m = step();
-    ++outcome.steps_made;
-    const std::pair best_before{state_.best_step, state_.best_bits_per_byte};
-    const bool last = state_.tokens >= r_.train.tokens;
-    bool keep = (r_.checkpoint.every > 0 && m.step % r_.checkpoint.every == 0);
-    if (!in_.heldout.empty() && (last || (r_.validation.every > 0 && m.step % r_.validation.every == 0))) {
-      const Evaluation e = validate(last);
-      m.validations.push_back(validation_of(e, last));
-      if (last) outcome.after = e;
-      // Validations on the way read fewer rows than the last: only they are compared with each other.
-      const bool best = state_.best_step < 0 || e.bits_per_byte() < state_.best_bits_per_byte;
-      if (!last && best && std::isfinite(e.bits_per_byte())) {
-        state_.best_bits_per_byte = e.bits_per_byte();
-        state_.best_step = m.step;
-        keep = true;
-      }
-    }
-    folder.require_in_place();
-    if (const std::string problem = log_->append(m); !problem.empty()) say(problem);
-    if (in_.on_step) in_.on_step(m);
-    if (guard_.gives_up()) give_up();
-    if (keep && !last && !try_save()) std::tie(state_.best_step, state_.best_bits_per_byte) = best_before;
-  }
-  save();
-  outcome.finished = state_.tokens >= r_.train.tokens;
-  if (outcome.finished && outcome.after.tokens == 0 && !in_.heldout.empty()) outcome.after = validate(true);
+  while (!stopped() && (!state_.pending.empty() || state_.tokens < r_.train.tokens)) one_step(outcome);
+  if (state_.step > 0) save();
+  outcome.finished = state_.tokens >= r_.train.tokens && state_.pending.empty();
   outcome.step = state_.step;
   outcome.tokens = state_.tokens;
   outcome.seconds = state_.seconds;

@@ -62,6 +62,8 @@ json to_json(const TrainerState& s) {
           {"build", s.build},
           {"isa", s.isa},
           {"seconds", s.seconds},
+          {"validation", s.validation},
+          {"pending", s.pending},
           {"checksums", s.checksums}};
 }
 
@@ -78,6 +80,8 @@ TrainerState from_json(const json& j) {
   s.build = j.at("build").get<std::string>();
   s.isa = j.at("isa").get<std::string>();
   s.seconds = j.at("seconds").get<double>();
+  s.validation = j.at("validation").get<std::string>();
+  s.pending = j.at("pending").get<std::string>();
   s.checksums = j.at("checksums").get<std::map<std::string, std::string>>();
   return s;
 }

@@ -18,6 +18,8 @@ struct TrainerState {
   std::int64_t best_step = -1;  // -1: none yet
   std::string build, isa;       // of the run that wrote it
   double seconds = 0;           // trained so far
+  std::string validation;       // name of the rows that `best` was measured on; empty: none
+  std::string pending;          // metrics of the step, as JSON, if its validation was cut short; empty: it was not
   // Of every other file of the checkpoint, by its path in there: filled by write_state.
   std::map<std::string, std::string> checksums;
 };

@@ -47,6 +47,8 @@ assert list(m["parts"]) == ["weights", "master weights", "moments", "moving aver
                             "scratch of kernels", "held for reuse", "tokenizer and data", "program"], m
 assert m["fits"] and m["limit"] > m["bytes"], m
 assert t["calibrated"] and t["tokens_per_step"] == 8192 and t["step_seconds"] > 0, t
+assert t["steps"] == 1 and t["validations"] == 2 and t["validation_seconds"] > 0, t  # before the step and after it
+assert t["run_seconds"] > t["step_seconds"] + t["validation_seconds"], t
 assert abs(sum(p["seconds"] for p in t["parts"].values()) / t["step_seconds"] - 1) < 1e-6, t
 P
 "$hadal" plan train recipe.toml --no-time --memory-limit 1MiB | grep -q "DOES NOT FIT into *1048576 .*--memory-limit" || die "no word that it does not fit"

@@ -79,7 +79,7 @@ TEST(Measure, TheTotalIsTheTextInOnePiece) {
   const train::Evaluation total = total_of(f.measured());
   auto rows = f.kinds[0].rows;
   rows.insert(rows.end(), f.kinds[1].rows.begin(), f.kinds[1].rows.end());
-  const train::Evaluation whole = train::evaluate(
+  const train::Evaluation whole = *train::evaluate(
       f.cx, f.lm, rows, [](std::int32_t id) { return std::int64_t{1} + id % 2; }, nullptr);
   EXPECT_EQ(total.tokens, whole.tokens);
   EXPECT_EQ(total.bytes, whole.bytes);

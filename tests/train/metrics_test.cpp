@@ -97,9 +97,9 @@ TEST(Metrics, WhatIsWrittenIsReadBack) {
   const std::string line = to_json(full_line());
   EXPECT_EQ(to_json(MetricsReader("here").line(line)).size(), line.size());
   const test::TempFolder run;
-  EXPECT_FALSE(read_before(run.path()));
-  write_before(run.path(), full_line().validations[1]);
-  EXPECT_EQ(read_before(run.path())->lm_loss, 3.5);
+  EXPECT_TRUE(read_before(run.path()).empty());
+  write_before(run.path(), full_line().validations);
+  EXPECT_EQ(read_before(run.path()).at(1).lm_loss, 3.5);
 }
 
 TEST(Metrics, LinesOfOlderRunsAreRead) {

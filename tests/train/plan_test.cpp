@@ -9,6 +9,7 @@
 #include "support/random_model.h"
 #include "train/batch.h"
 #include "train/ema.h"
+#include "train/schedule.h"
 #include "train/trainer.h"
 
 namespace hadal {
@@ -170,7 +171,7 @@ TEST(Plan, TimeIsThatOfAllTheWork) {
   const kernels::Context cx(pool, kernels::default_isa());
   const model::Config config = wide_v3();
   const Recipe r = train::load_recipe({}, {"data.sequence_length=64", "train.rows=4", "train.micro_rows=2"});
-  const train::TimePlan plan = train::plan_time(cx, r, config, std::size_t{4} << 30);
+  const train::TimePlan plan = train::plan_time(cx, r, config, std::size_t{4} << 30, {});
   EXPECT_EQ(plan.layers, 3);
   EXPECT_EQ(plan.rows, 2);
   double flops = 0, seconds = 0;
@@ -182,9 +183,48 @@ TEST(Plan, TimeIsThatOfAllTheWork) {
   // The walk's FLOPs are those of the accounting, but for MTP rows one token shorter and the causal mask, whose half
   // counts for the accounting, too.
   EXPECT_NEAR(flops / plan.flops, 1, 0.05);
-  const train::TimePlan none = train::plan_time(cx, r, config, 1 << 20);
+  const train::TimePlan none = train::plan_time(cx, r, config, 1 << 20, {});
   EXPECT_EQ(none.layers, 0);
   EXPECT_GT(none.seconds, 0);
+}
+
+TEST(Plan, ValidationsCount) {
+  ThreadPool pool(1);
+  const kernels::Context cx(pool, kernels::default_isa());
+  const Recipe r = train::load_recipe({}, {"data.sequence_length=64", "train.rows=4", "train.tokens=2560",
+                                           "validation.every=3", "validation.full=true"});
+  const train::ValidationRows rows = train::validation_rows(r, 100);
+  EXPECT_EQ(rows.each, 64u);
+  EXPECT_EQ(rows.ends, 100u);
+  const train::TimePlan plan = train::plan_time(cx, r, wide_v3(), std::size_t{4} << 30, rows);
+  EXPECT_EQ(plan.steps, 10);
+  EXPECT_EQ(plan.validations, 5);  // before the first step, after steps 3, 6 and 9, and at the end
+  EXPECT_GT(plan.validation_seconds, 0);
+  const double row = plan.validation_seconds / 64;
+  EXPECT_NEAR(plan.all_validations_seconds, (3 * 64 + 2 * 100) * row, 1e-9);
+  EXPECT_NEAR(plan.run_seconds, 10 * plan.seconds + plan.all_validations_seconds, 1e-9);
+  // A row forward takes less than a row of a step, of which it is a part.
+  EXPECT_LT(row, plan.seconds / 4);
+  const train::TimePlan none = train::plan_time(cx, r, wide_v3(), 1 << 20, rows);
+  EXPECT_EQ(none.layers, 0);
+  EXPECT_GT(none.validation_seconds, 0);
+  EXPECT_EQ(train::validation_rows(r, 0).ends, 0u);
+}
+
+TEST(Plan, StepsOfARampAreCounted) {
+  const auto steps = [](const std::vector<std::string>& settings) {
+    const Recipe r = train::load_recipe({}, settings);
+    const train::BatchRamp ramp = train::schedules_of(r).rows;
+    double counted = 0;
+    for (std::int64_t tokens = 0; tokens < r.train.tokens; ++counted)
+      tokens += ramp.rows_at(tokens) * r.data.sequence_length;
+    EXPECT_EQ(ramp.steps(), counted);
+    return counted;
+  };
+  EXPECT_EQ(steps({"data.sequence_length=64", "train.rows=4", "train.tokens=2561"}), 11);
+  EXPECT_GT(steps({"data.sequence_length=64", "train.rows=8", "train.rows_start=2", "train.ramp_share=0.5",
+                   "train.tokens=99999", "train.micro_rows=2"}),
+            99999 / 512.0);
 }
 
 }  // namespace

@@ -64,6 +64,9 @@ struct SmallRun {
       steps.push_back(m);
       if (on_step) on_step(m);
     };
+    in.on_validation = [&](std::int64_t done, std::int64_t all) {
+      if (on_validation) on_validation(done, all);
+    };
     in.on_message = [&](const std::string& line) { lines.push_back(line); };
     return train(cx, in);
   }
@@ -79,9 +82,10 @@ struct SmallRun {
   Recipe recipe;
   model::Config config = small_config();
   RowSource* source = nullptr;
-  std::vector<std::vector<std::int32_t>> heldout;
+  ValidationText heldout;
   const std::atomic<bool>* stop = nullptr;
   std::function<void(const StepMetrics&)> on_step;
+  std::function<void(std::int64_t, std::int64_t)> on_validation;
   std::vector<StepMetrics> steps;
   std::vector<std::string> lines;
 };
