@@ -189,13 +189,16 @@ void Loader::restore(std::size_t number, const std::string& state) {
   s.position = std::move(at);
 }
 
-std::vector<std::vector<std::int32_t>> rows_in_order(const std::vector<Shard>& shards, std::int64_t sequence_length) {
+std::vector<std::vector<std::int32_t>> rows_in_order(const std::vector<Shard>& shards, std::int64_t sequence_length,
+                                                     std::int64_t most_rows) {
   std::vector<std::vector<std::int32_t>> rows(1);
   for (const Shard& s : shards) {
     for (std::uint64_t d = 0; d < s.info().documents; ++d) {
       for (const std::int32_t token : s.document(d)) {
         rows.back().push_back(token);
-        if (static_cast<std::int64_t>(rows.back().size()) == sequence_length + 1) rows.push_back({token});
+        if (static_cast<std::int64_t>(rows.back().size()) <= sequence_length) continue;
+        if (static_cast<std::int64_t>(rows.size()) == most_rows) return rows;
+        rows.push_back({token});
       }
     }
   }

@@ -67,7 +67,8 @@ class Loader {
 };
 
 // Every token of a folder once, in the order of the files: rows of T + 1 tokens, the last one shorter (2 tokens at
-// least).
-std::vector<std::vector<std::int32_t>> rows_in_order(const std::vector<Shard>& shards, std::int64_t sequence_length);
+// least). most_rows 0: all.
+std::vector<std::vector<std::int32_t>> rows_in_order(const std::vector<Shard>& shards, std::int64_t sequence_length,
+                                                     std::int64_t most_rows = 0);
 
 }  // namespace hadal::data

@@ -53,11 +53,11 @@ LoaderRows open_rows(const Recipe& recipe, const text::Tokenizer& tokenizer) {
 }
 
 std::vector<std::vector<std::int32_t>> heldout_rows(const Recipe& recipe, const text::Tokenizer& tokenizer,
-                                                    const std::filesystem::path& folder) {
+                                                    const std::filesystem::path& folder, std::int64_t most_rows) {
   const std::vector<data::Shard> shards = data::open_shards(folder);
   check_tokenizer(shards.front().info().tokenizer_hash, recipe, folder.string());
   for (const data::Shard& s : shards) s.check_ids(tokenizer.vocab_size());
-  return data::rows_in_order(shards, recipe.data.sequence_length);
+  return data::rows_in_order(shards, recipe.data.sequence_length, most_rows);
 }
 
 ValidationText open_validation(const Recipe& r, const text::Tokenizer& tokenizer) {
@@ -66,12 +66,7 @@ ValidationText open_validation(const Recipe& r, const text::Tokenizer& tokenizer
   std::filesystem::path folder = std::filesystem::path(r.data.heldout).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
   text.name = folder.filename().string();
-  text.rows = heldout_rows(r, tokenizer, r.data.heldout);
-  const auto most = static_cast<std::size_t>(most_validation_rows(r));
-  if (most > 0 && text.rows.size() > most) {
-    text.rows.resize(most);
-    text.rows.shrink_to_fit();
-  }
+  text.rows = heldout_rows(r, tokenizer, r.data.heldout, most_validation_rows(r));
   return text;
 }
 

@@ -36,10 +36,10 @@ model::Config config_of(const Recipe& recipe, const text::Tokenizer& tokenizer);
 // data.train as rows. Throws Error if the shards were made with another tokenizer, or have too few tokens.
 LoaderRows open_rows(const Recipe& recipe, const text::Tokenizer& tokenizer);
 
-// Held-out text of a folder of token shards, every token once, in order. Throws Error if the shards were made with
-// another tokenizer, or hold ids that it does not have.
+// Held-out text of a folder of token shards, every token once, in order; most_rows 0: all. Throws Error if the shards
+// were made with another tokenizer, or hold ids that it does not have.
 std::vector<std::vector<std::int32_t>> heldout_rows(const Recipe& recipe, const text::Tokenizer& tokenizer,
-                                                    const std::filesystem::path& folder);
+                                                    const std::filesystem::path& folder, std::int64_t most_rows = 0);
 // The rows of data.heldout that the recipe's validations read (train/validator.h); empty without one. Throws Error if
 // the shards were made with another tokenizer.
 ValidationText open_validation(const Recipe& recipe, const text::Tokenizer& tokenizer);

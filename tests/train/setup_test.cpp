@@ -52,5 +52,29 @@ TEST(Setup, ShardsOfAnotherTokenizerOrWithOtherIdsAreRefused) {
   EXPECT_EQ(hold_out("other"), other);
 }
 
+TEST(Setup, ValidationReadsOneRowMoreThanItNeeds) {
+  const TempFolder f;
+  const std::string folder = std::string(HADAL_TEST_DATA) + "/text/tokenizers/tiny_deepseek_v3";
+  const text::Tokenizer tokenizer = text::Tokenizer::load(folder);
+  data::ShardWriter writer(f / "prose", tokenizer.vocab_size(), data::tokenizer_hash(folder));
+  for (std::int32_t d = 0; d < 10; ++d) writer.add(std::vector<std::int32_t>(9, d), 9);
+  writer.finish();
+  Recipe r;
+  r.data.tokenizer = folder;
+  r.data.heldout = (f / "prose").string() + "/";
+  r.data.sequence_length = 8;
+  r.validation.rows = 3;
+  const ValidationText few = open_validation(r, tokenizer);
+  r.validation.full = true;
+  const ValidationText all = open_validation(r, tokenizer);
+  EXPECT_EQ(few.name, "prose");
+  ASSERT_EQ(few.rows.size(), 4u);
+  ASSERT_EQ(all.rows.size(), 12u);  // 89 predictions of 90 tokens, 8 a row
+  EXPECT_TRUE(std::equal(few.rows.begin(), few.rows.end(), all.rows.begin()));
+  EXPECT_EQ(all.rows.back().size(), 2u);
+  r.data.heldout.clear();
+  EXPECT_TRUE(open_validation(r, tokenizer).rows.empty());
+}
+
 }  // namespace
 }  // namespace hadal::train
