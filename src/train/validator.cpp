@@ -40,7 +40,7 @@ Validator::Validator(const Recipe& r, const ValidationText& text) : text_(text),
   first_rows_ = std::min(all, static_cast<std::size_t>(r.validation.rows));
   if (all == 0) return;
   const auto named = [&](const std::string& which, std::size_t rows) {
-    return fmt::format("{} of {} ({:08x})", which, text.name, fingerprint(Rows(text.rows).first(rows)));
+    return fmt::format("{} of {} [{:08x}]", which, text.name, fingerprint(Rows(text.rows).first(rows)));
   };
   const std::string whole = fmt::format("all {} rows", all);
   if (first_rows_ == all) {

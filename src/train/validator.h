@@ -33,7 +33,7 @@ class Validator {
   // Whether a step that ends with `last` is followed by a validation.
   bool after(std::int64_t step, bool last) const;
   bool empty() const { return text_.rows.empty(); }
-  // Of the rows that every validation reads: "first 64 rows of heldout (3f2a91bc)". Empty without a text.
+  // Of the rows that every validation reads: "first 64 rows of heldout [3f2a91bc]". Empty without a text.
   const std::string& name() const { return name_; }
   // Whether the first and the last validation read more than that (validation.full).
   bool reads_whole() const { return !whole_name_.empty(); }
