@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "base/one_line.h"
+
 namespace hadal {
 
 class Error : public std::runtime_error {
@@ -14,10 +16,11 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Throws Error with a formatted, one-line message that names what is wrong and what would be right.
+// Throws Error with a message that names what is wrong and what would be right. It is one line of bounded length
+// (base/one_line.h), whatever the arguments hold: put the name of the file first.
 template <class... Args>
 [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) {
-  throw Error(fmt::format(format, std::forward<Args>(args)...));
+  throw Error(vformat_line(kMaxMessage, format, fmt::make_format_args(args...)));
 }
 
 namespace detail {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/one_line.h"
+
 namespace hadal {
 
 std::string short_number(double value) {
@@ -75,12 +77,12 @@ void Progress::print(const std::string& note, bool last) {
     line += fmt::format(", ETA {}", duration(static_cast<double>(total_ - done_) / rate));
   }
   if (!note.empty()) line += "  " + note;
-  fmt::print(out_, "{}{}{}", terminal_ ? "\r\033[K" : "", line, terminal_ && !last ? "" : "\n");
+  fmt::print(out_, "{}{}{}", terminal_ ? "\r\033[K" : "", cut(escaped(line), kMaxLine), terminal_ && !last ? "" : "\n");
   std::fflush(out_);
 }
 
 void Progress::message(const std::string& line) {
-  fmt::print(out_, "{}{}\n", terminal_ ? "\r\033[K" : "", line);
+  fmt::print(out_, "{}{}\n", terminal_ ? "\r\033[K" : "", cut(escaped(line), kMaxLine));
   std::fflush(out_);
 }
 

@@ -11,26 +11,13 @@
 #include <string>
 #include <system_error>
 
+#include "base/one_line.h"
+
 namespace hadal::cli {
 
 namespace {
 
-// Names of files and values may hold anything: a line stays a line.
-std::string one_line(const std::string& text) {
-  std::string line;
-  for (const char c : text) {
-    if (c == '\n') {
-      line += "\\n";
-    } else if (c == '\r') {
-      line += "\\r";
-    } else {
-      line += c;
-    }
-  }
-  return line;
-}
-
-void print(const std::string& text) { fmt::print(stderr, "hadal: error: {}\n", one_line(text)); }
+void print(const std::string& text) { fmt::print(stderr, "hadal: error: {}\n", cut(escaped(text), kMaxMessage)); }
 
 std::string names_of(const CLI::App& app) {
   std::string names;
@@ -41,6 +28,8 @@ std::string names_of(const CLI::App& app) {
 }
 
 }  // namespace
+
+void warn(const std::string& text) { fmt::print(stderr, "hadal: warning: {}\n", cut(escaped(text), kMaxMessage)); }
 
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   const bool mistake = error.get_exit_code() != 0 && error.get_name() != "RuntimeError";
@@ -54,12 +43,12 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   }
   const bool needs_verb = !verb->get_subcommands([](const CLI::App*) { return true; }).empty();
   if (!needs_verb) {
-    print(fmt::format("{}: {} ({} --help tells more)", words, error.what(), words));
+    print(format_line("{}: {} ({} --help tells more)", words, error.what(), words));
     return 2;
   }
   const std::vector<std::string> rest = app.remaining(true);
-  const std::string what = rest.empty() ? "a verb is needed" : fmt::format("unknown verb '{}'", rest.front());
-  print(fmt::format("{}: {}: there are {}", words, what, names_of(*verb)));
+  const std::string what = rest.empty() ? "a verb is needed" : fmt::format("unknown verb '{}'", shown(rest.front()));
+  print(format_line("{}: {}: there are {}", words, what, names_of(*verb)));
   return 2;
 }
 
@@ -67,7 +56,7 @@ int report_failure(const std::exception& error) {
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
     print("out of memory: this needs more than the machine gives");
   } else if (const auto* file = dynamic_cast<const std::filesystem::filesystem_error*>(&error)) {
-    print(fmt::format("{}: {}", file->path1().string(), file->code().message()));
+    print(format_line("{}: {}", file->path1().string(), file->code().message()));
   } else {
     print(error.what());
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <string>
 
 namespace CLI {
 class App;
@@ -17,6 +18,9 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error);
 
 // Of whatever a verb throws. Returns the exit status, 1.
 int report_failure(const std::exception& error);
+
+// One line on stderr, "hadal: warning: ...", escaped and cut as errors are (base/one_line.h).
+void warn(const std::string& text);
 
 // For add_option(...)->check(): a number above 0, at most `largest`.
 CLI::Validator positive(double largest = 1e15);

@@ -41,7 +41,7 @@ void print_part(const std::string& folder, const data::Prepared::Part& part) {
 
 void prepare(PrepareArguments& a) {
   const text::Tokenizer tokenizer = text::Tokenizer::load(a.tokenizer);
-  for (const std::string& warning : tokenizer.warnings()) fmt::print(stderr, "note: {}\n", warning);
+  for (const std::string& warning : tokenizer.warnings()) warn(warning);
   const data::Inputs files = open_inputs(a.inputs);
   a.options.read = a.inputs.read;
   a.options.threads = threads_of(a.inputs);

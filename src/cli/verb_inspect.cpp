@@ -122,7 +122,8 @@ Subject open_subject(const std::string& what) {
   }
   const std::vector<std::string> problems = model::weight_problems(s.config, dir);
   constexpr std::size_t kShown = 20;
-  for (std::size_t i = 0; i < std::min(problems.size(), kShown); ++i) fmt::print(stderr, "{}: {}\n", what, problems[i]);
+  for (std::size_t i = 0; i < std::min(problems.size(), kShown); ++i)
+    fmt::print(stderr, "{}\n", format_line("{}: {}", what, problems[i]));
   if (!problems.empty()) fail("{}: {} tensors are not as config.json wants them", what, problems.size());
   s.notes.push_back("every tensor is there, in its shape");
   return s;

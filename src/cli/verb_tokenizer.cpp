@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "cli/failure.h"
 #include "cli/tokenizer_train.h"
 #include "cli/verbs.h"
 #include "text/tokenizer.h"
@@ -30,7 +31,7 @@ struct CodeArguments {
 
 Tokenizer load(const std::string& path) {
   Tokenizer tokenizer = Tokenizer::load(path);
-  for (const std::string& warning : tokenizer.warnings()) fmt::print(stderr, "hadal: warning: {}\n", warning);
+  for (const std::string& warning : tokenizer.warnings()) warn(warning);
   return tokenizer;
 }
 

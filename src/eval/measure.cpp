@@ -112,25 +112,22 @@ std::string to_text(const std::vector<KindResult>& kinds, const std::string& key
 
 std::optional<std::vector<KindResult>> from_text(const std::string& text, const std::string& key,
                                                  const std::string& what) {
-  const json j = parse_json(text, what);
+  const json document = parse_json(text, what);
+  const JsonField j(document, what);
+  if (j.at("key").string() != key) return std::nullopt;
   std::vector<KindResult> kinds;
-  try {
-    if (j.at("key").get<std::string>() != key) return std::nullopt;
-    for (const json& k : j.at("kinds")) {
-      train::Evaluation e;
-      e.nats = k.at("nats").get<double>();
-      e.tokens = k.at("tokens").get<std::int64_t>();
-      e.bytes = k.at("bytes").get<std::int64_t>();
-      e.loads_LE = k.at("loads").get<std::vector<std::vector<std::int64_t>>>();
-      e.drafts = k.at("drafts").get<std::vector<std::int64_t>>();
-      e.accepted = k.at("accepted").get<std::vector<std::int64_t>>();
-      e.chained = k.at("chained").get<std::vector<std::int64_t>>();
-      e.nats_T = k.at("nats_by_position").get<std::vector<double>>();
-      e.tokens_T = k.at("tokens_by_position").get<std::vector<std::int64_t>>();
-      kinds.push_back({k.at("name").get<std::string>(), std::move(e)});
-    }
-  } catch (const json::exception& e) {
-    fail("{}: not the measurements of a study: {}", what, reason_of(e));
+  for (const JsonField& k : j.at("kinds").items()) {
+    train::Evaluation e;
+    e.nats = k.at("nats").number();
+    e.tokens = k.at("tokens").integer(0);
+    e.bytes = k.at("bytes").integer(0);
+    for (const JsonField& layer : k.at("loads").items()) e.loads_LE.push_back(layer.integers(0));
+    e.drafts = k.at("drafts").integers(0);
+    e.accepted = k.at("accepted").integers(0);
+    e.chained = k.at("chained").integers(0);
+    e.nats_T = k.at("nats_by_position").numbers();
+    e.tokens_T = k.at("tokens_by_position").integers(0);
+    kinds.push_back({k.at("name").string(), std::move(e)});
   }
   return kinds;
 }

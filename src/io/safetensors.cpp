@@ -11,9 +11,6 @@ namespace hadal::io {
 
 namespace {
 
-// Keys in a tree: base/json.h keeps their order, and looks each new one up among all before it.
-using Header = nlohmann::json;
-
 struct TypeName {
   std::string_view name;
   DType dtype;
@@ -39,12 +36,12 @@ std::string_view name_of_type(DType dtype) {
   return "";
 }
 
-std::uint64_t unsigned_number(const Header& value, const std::string& where, std::string_view what) {
+std::uint64_t unsigned_number(const json& value, const std::string& where, std::string_view what) {
   if (!value.is_number_unsigned()) fail("{}: {} must be non-negative integers", where, what);
   return value.get<std::uint64_t>();
 }
 
-TensorInfo read_info(const Header& entry, const std::string& where, std::size_t data_bytes) {
+TensorInfo read_info(const json& entry, const std::string& where, std::size_t data_bytes) {
   if (!entry.is_object() || !entry.contains("dtype") || !entry.contains("shape") || !entry.contains("data_offsets") ||
       !entry["dtype"].is_string() || !entry["shape"].is_array() || !entry["data_offsets"].is_array() ||
       entry["data_offsets"].size() != 2) {
@@ -56,7 +53,7 @@ TensorInfo read_info(const Header& entry, const std::string& where, std::size_t 
   if (entry["shape"].size() > Shape::kMost) {
     fail("{}: its shape has {} dimensions: there may be {}", where, entry["shape"].size(), Shape::kMost);
   }
-  for (const Header& d : entry["shape"]) {
+  for (const json& d : entry["shape"]) {
     const std::uint64_t n = unsigned_number(d, where, "the sizes of its shape");
     if (n > kMostElements || (n > 0 && elements > kMostElements / n)) fail("{}: its shape is too large", where);
     elements *= n;
@@ -93,26 +90,6 @@ void check_coverage(const std::map<std::string, TensorInfo>& tensors, const std:
   if (end != data_bytes) fail("{}: {} bytes after the last tensor belong to none", file, data_bytes - end);
 }
 
-// nlohmann keeps the last of two equal keys: count them while parsing.
-Header parse_header(std::string_view text, const std::string& file) {
-  std::set<std::string> seen;
-  std::string twice;
-  const Header::parser_callback_t callback = [&](int depth, Header::parse_event_t event, Header& value) {
-    const bool key = event == Header::parse_event_t::key && depth == 1;
-    if (key && !seen.insert(value.get<std::string>()).second) twice = value.get<std::string>();
-    return true;
-  };
-  Header header;
-  try {
-    header = Header::parse(text, callback);
-  } catch (const Header::parse_error& e) {
-    fail("{}: the safetensors header is not valid JSON (byte {})", file, e.byte);
-  }
-  if (!twice.empty()) fail("{}: tensor '{}' is there twice", file, twice);
-  if (!header.is_object()) fail("{}: the safetensors header must be a JSON object", file);
-  return header;
-}
-
 }  // namespace
 
 Safetensors Safetensors::open(const std::filesystem::path& path) {
@@ -128,10 +105,12 @@ Safetensors Safetensors::open(const std::filesystem::path& path) {
          bytes.size());
   }
   s.data_begin_ = 8 + length;
-  const Header header = parse_header({reinterpret_cast<const char*>(bytes.data()) + 8, length}, file);
+  const json header = parse_json({reinterpret_cast<const char*>(bytes.data()) + 8, length}, file + ": the header");
+  if (!header.is_object()) fail("{}: the safetensors header must be a JSON object", file);
   for (const auto& [name, entry] : header.items()) {
     if (name != "__metadata__") {
-      s.tensors_[name] = read_info(entry, fmt::format("{}: tensor '{}'", file, name), bytes.size() - s.data_begin_);
+      s.tensors_[name] =
+          read_info(entry, fmt::format("{}: tensor '{}'", file, shown(name)), bytes.size() - s.data_begin_);
       continue;
     }
     if (!entry.is_object()) fail("{}: __metadata__ must be a JSON object", file);

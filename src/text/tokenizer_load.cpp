@@ -14,27 +14,7 @@ namespace hadal::text {
 
 namespace {
 
-// An object that takes a new key without looking for it first: a vocabulary of 10^5 keys is read in linear time. Of a
-// key that comes twice the first value is found.
-template <class Key, class T, class Less, class Allocator>
-struct AppendMap : nlohmann::ordered_map<Key, T, Less, Allocator> {
-  using Base = nlohmann::ordered_map<Key, T, Less, Allocator>;
-  using Base::Base;
-  T& operator[](const Key& key) {
-    Base::Container::emplace_back(key, T{});
-    return this->back().second;
-  }
-};
-using Json = nlohmann::basic_json<AppendMap>;
-
-Json parse_file(const fs::path& path) {
-  const std::string text = read_file(path);
-  try {
-    return Json::parse(text);
-  } catch (const Json::parse_error& e) {
-    fail("{} is not valid JSON: {} (byte {})", path.string(), reason_of(e), e.byte);
-  }
-}
+using Json = json;
 
 std::string kind_of(const Json& value) {
   const auto type = value.is_object() ? value.find("type") : value.end();
@@ -46,7 +26,7 @@ class Loader {
   explicit Loader(const fs::path& path) : path_(path.string()) {}
 
   std::shared_ptr<Tokenizer::Parts> load() {
-    const Json file = parse_file(path_);
+    const Json file = read_json(path_);
     if (!file.is_object()) broken("the file", "an object");
     read_model(member(file, "model", "the file"));
     read_added_tokens(file.value("added_tokens", Json::array()));
@@ -124,8 +104,8 @@ class Loader {
     model_ids_.reserve(vocab.size());
     for (const auto& [name, value] : vocab.items()) {
       // The name of the place is put together for an error only: there are 10^5 of them.
-      const bool plain = value.is_number_unsigned() && value.template get<std::uint64_t>() <= kLastId;
-      const std::int32_t number = plain ? value.template get<std::int32_t>() : id(value, "model.vocab[" + name + "]");
+      const bool plain = value.is_number_unsigned() && value.get<std::uint64_t>() <= kLastId;
+      const std::int32_t number = plain ? value.get<std::int32_t>() : id(value, "model.vocab[" + name + "]");
       model_ids_.emplace(name, number);
       const std::optional<std::string> bytes = from_byte_characters(name);
       if (bytes && bytes->size() == 1) byte_ids_[static_cast<std::uint8_t>((*bytes)[0])] = number;

@@ -56,14 +56,12 @@ std::string SpikeGuard::state() const {
 
 void SpikeGuard::restore(const std::string& state) {
   if (state.empty()) return;
-  const json j = parse_json(state, "the checkpoint's guard statistics");
-  try {
-    losses_ = j.at("losses").get<std::vector<double>>();
-    norms_ = j.at("norms").get<std::vector<double>>();
-    skipped_in_row_ = j.at("skipped_in_row").get<std::int64_t>();
-  } catch (const json::exception& e) {
-    fail("the checkpoint's guard statistics are damaged: {}", e.what());
-  }
+  const std::string what = "the checkpoint's guard statistics";
+  const json document = parse_json(state, what);
+  const JsonField j(document, what);
+  losses_ = j.at("losses").numbers();
+  norms_ = j.at("norms").numbers();
+  skipped_in_row_ = j.at("skipped_in_row").integer(0);
 }
 
 }  // namespace hadal::train

@@ -30,51 +30,13 @@ double relative_error(std::span<const double> a, std::span<const double> b) {
   return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
 }
 
-std::vector<double> to_doubles(const Tensor& t) {
-  std::vector<double> v(static_cast<std::size_t>(t.numel()));
-  const auto copy = [&](const auto* p) {
-    for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<double>(p[i]);
-  };
-  switch (t.dtype()) {
-    case DType::f32:
-      copy(t.data<float>());
-      break;
-    case DType::f64:
-      copy(t.data<double>());
-      break;
-    case DType::i32:
-      copy(t.data<std::int32_t>());
-      break;
-    case DType::i64:
-      copy(t.data<std::int64_t>());
-      break;
-    case DType::bf16:
-      for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<float>(t.data<bf16>()[i]);
-      break;
-    default:
-      fail("cannot compare tensors of type {}", name_of(t.dtype()));
-  }
-  return v;
-}
-
 std::size_t Report::failed() const {
   return static_cast<std::size_t>(std::count_if(rows.begin(), rows.end(), [](const Row& r) { return !r.ok; }));
 }
 
-Comparison::Comparison(const io::Safetensors& file, DType act, Keep keep)
-    : file_(file), act_(act), keep_(std::move(keep)) {}
+Comparison::Comparison(const Reference& file, DType act, Keep keep) : file_(file), act_(act), keep_(std::move(keep)) {}
 
-bool Comparison::has(const std::string& name) const { return file_.contains(name); }
-
-Tensor Comparison::reference(const std::string& name) const { return file_.tensor(name); }
-
-std::vector<std::string> Comparison::names_with(std::string_view prefix) const {
-  std::vector<std::string> result;
-  for (const std::string& name : file_.names()) {
-    if (starts_with(name, prefix)) result.push_back(name);
-  }
-  return result;
-}
+bool Comparison::has(const std::string& name) const { return file_.has(name); }
 
 namespace {
 
@@ -95,7 +57,7 @@ double Comparison::bound(const std::string& name) {
     general_bounds_ = true;
     return starts_with(name, "loss.") ? 5e-3 : 5e-2;
   }
-  const double error = stored != errors_.end() ? stored->second : to_doubles(reference("bf16_error." + name))[0];
+  const double error = stored != errors_.end() ? stored->second : file_.one_value("bf16_error." + name);
   // At 1, zeros would do: 0.9 at most, unless PyTorch itself is further off (an expert whose one token has next to no
   // gradient). Below f32's own bound PyTorch was exact by luck: where the true gradient is zero (attention over one
   // slot) a sum in another order is not.
@@ -104,24 +66,19 @@ double Comparison::bound(const std::string& name) {
 
 void Comparison::read_errors(const std::filesystem::path& path) {
   constexpr std::string_view kPrefix = "bf16_error.";
-  const io::Safetensors file = io::Safetensors::open(path);
+  const Reference file(path);
   const auto format = file.metadata().find("format");
   if (format == file.metadata().end() || format->second != "hadal-bf16-errors-1") {
     fail("{}: not a file of bf16 errors: metadata 'format' must be 'hadal-bf16-errors-1'", path.string());
   }
-  if (to_doubles(file.tensor("tokens")) != to_doubles(reference("tokens"))) {
-    fail("{}: its tokens are not those of {}: these are the errors of another text", path.string(),
-         file_.path().string());
+  if (file.values("tokens") != file_.values("tokens")) {
+    fail("{}: its tokens are not those of {}: these are the errors of another text", path.string(), file_.path());
   }
   for (const std::string& name : file.names()) {
     if (!starts_with(name, kPrefix)) continue;
-    const std::vector<double> error = to_doubles(file.tensor(name));
-    if (error.size() != 1 || !std::isfinite(error[0]) || error[0] < 0) {
-      fail("{}: tensor '{}' must be one finite number of 0 or above", path.string(), name);
-    }
     const std::string of = name.substr(kPrefix.size());
-    if (!has(of)) fail("{}: '{}' is of a tensor that {} does not have", path.string(), name, file_.path().string());
-    errors_[of] = error[0];
+    if (!has(of)) fail("{}: '{}' is of a tensor that {} does not have", path.string(), name, file_.path());
+    errors_[of] = file.one_value(name);
   }
 }
 
@@ -134,7 +91,7 @@ void Comparison::compare(const std::string& name, const Tensor& mine) { compare(
 
 void Comparison::compare(const std::string& name, std::span<const double> mine) {
   if (keep_) keep_(name, mine);
-  const std::vector<double> wanted = to_doubles(reference(name));
+  const std::vector<double> wanted = file_.values(name);
   Row row{name, 0, bound(name), false, ""};
   if (wanted.size() != mine.size()) {
     row.note = fmt::format("{} elements in the file, {} here", wanted.size(), mine.size());
@@ -150,7 +107,7 @@ void Comparison::compare(const std::string& name, std::span<const double> mine) 
 
 void Comparison::compare_integers(const std::string& name, std::span<const std::int64_t> mine) {
   if (keep_) keep_(name, std::vector<double>(mine.begin(), mine.end()));
-  const std::vector<double> wanted = to_doubles(reference(name));
+  const std::vector<double> wanted = file_.values(name);
   Row row{name, 0, 0, false, act_ == DType::bf16 ? "forced" : "integers"};  // bf16 takes choices from the file
   if (wanted.size() != mine.size()) {
     row.note = fmt::format("{} elements in the file, {} here", wanted.size(), mine.size());

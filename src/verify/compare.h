@@ -8,24 +8,22 @@
 #include <string>
 #include <vector>
 
-#include "io/safetensors.h"
+#include "verify/reference.h"
 #include "verify/replay.h"
 
 namespace hadal::verify {
 
 // Frobenius norm of a - b over that of b; of a alone if b is zero. Sizes must agree.
 double relative_error(std::span<const double> a, std::span<const double> b);
-std::vector<double> to_doubles(const Tensor& t);  // any numeric dtype
 
 class Comparison {
  public:
   using Keep = std::function<void(const std::string&, std::span<const double>)>;
   // keep, if any, gets every value that is compared.
-  Comparison(const io::Safetensors& file, DType act, Keep keep = {});
+  Comparison(const Reference& file, DType act, Keep keep = {});
 
   bool has(const std::string& name) const;
-  Tensor reference(const std::string& name) const;  // Throws Error if it is not there
-  std::vector<std::string> names_with(std::string_view prefix) const;
+  const Reference& file() const { return file_; }
 
   void compare(const std::string& name, const Tensor& mine);
   void compare(const std::string& name, std::span<const double> mine);
@@ -44,7 +42,7 @@ class Comparison {
  private:
   double bound(const std::string& name);
   void add(Row row);
-  const io::Safetensors& file_;
+  const Reference& file_;
   DType act_;
   bool general_bounds_ = false;
   std::map<std::string, double> errors_;  // PyTorch's in bf16, by the tensor's name

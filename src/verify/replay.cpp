@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "engine/generate.h"
 #include "model/load.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
 #include "verify/compare.h"
+#include "verify/reference.h"
 #include "verify/settings.h"
 
 namespace hadal::verify {
@@ -16,16 +16,7 @@ namespace hadal::verify {
 namespace {
 
 using kernels::Context;
-using Rows = std::vector<std::vector<std::int32_t>>;
-
-// (B, T) integers -> B rows.
-Rows rows_of(const Tensor& t) {
-  const std::vector<double> v = to_doubles(t);
-  const auto width = static_cast<std::size_t>(t.size(-1));
-  Rows rows(v.size() / width);
-  for (std::size_t i = 0; i < v.size(); ++i) rows[i / width].push_back(static_cast<std::int32_t>(v[i]));
-  return rows;
-}
+using Rows = Inputs::Rows;
 
 Rows without_last(Rows rows) {
   for (auto& row : rows) row.pop_back();
@@ -38,8 +29,8 @@ struct Replay {
   const Options& options;
   const Settings settings;
   Comparison& c;
-  const std::string file;
   model::CausalLm model;
+  const Inputs inputs;
 
   model::CausalLm fresh() const {
     model::CausalLm m = model::load_model(model_dir, options.act, settings.mtp_hidden);
@@ -47,69 +38,16 @@ struct Replay {
     return m;
   }
 
-  // In bf16 the choice of experts is the reference's (DESIGN §3): free choices differ for some tokens.
-  // Throws Error for the reference of another model.
-  void check_inputs() const;
-  std::vector<Tensor> forced() const;
   Tensor logits_of(const Rows& rows, const Rows& documents, const std::vector<Tensor>& forced_routing,
                    const nn::Probe* probe) const;
   void forward();
-  void mtp(const Rows& tokens, const std::vector<Tensor>& forced_routing);
+  void mtp(const Rows& tokens);
   void gradients();
   void packed();
   void greedy();
   void long_context();
   void steps();
 };
-
-std::vector<std::string> routing_names(const Comparison& c) {
-  std::vector<std::string> names = c.names_with("routing.layer.");
-  std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
-    return std::stoi(a.substr(14)) < std::stoi(b.substr(14));
-  });
-  return names;
-}
-
-// MTP modules have experts wherever the model has them.
-std::size_t moe_layers(const model::Config& config) {
-  std::size_t count = 0;
-  for (std::int64_t i = 0; i < config.num_hidden_layers; ++i) count += config.is_moe_layer(i);
-  return count + (config.n_routed_experts > 0 ? static_cast<std::size_t>(config.num_nextn_predict_layers) : 0);
-}
-
-std::vector<Tensor> Replay::forced() const {
-  std::vector<Tensor> all;
-  if (options.act == DType::f32) return all;
-  const std::size_t wanted = moe_layers(model.config()), found = routing_names(c).size();
-  if (found != wanted) {
-    fail("{}: {} tensors 'routing.layer.*' for the {} MoE layers of the model: bf16 takes the choice of experts there",
-         file, found, wanted);
-  }
-  for (const std::string& name : routing_names(c)) {
-    const Tensor t = c.reference(name);
-    Tensor ids = Tensor::empty({t.size(0) * t.size(1), t.size(2)}, DType::i32);
-    const std::vector<double> v = to_doubles(t);
-    for (std::size_t i = 0; i < v.size(); ++i) ids.data<std::int32_t>()[i] = static_cast<std::int32_t>(v[i]);
-    all.push_back(ids);
-  }
-  return all;
-}
-
-void Replay::check_inputs() const {
-  const std::int64_t vocab = model.config().vocab_size;
-  for (const char* name : {"tokens", "greedy.prompt", "long.tokens", "steps.tokens"}) {
-    if (!c.has(name)) continue;
-    for (const double token : to_doubles(c.reference(name))) {
-      if (token >= 0 && token < static_cast<double>(vocab)) continue;
-      fail("{}: '{}' holds token {}, the model's vocabulary is {}: it must be the reference of this model", file, name,
-           token, vocab);
-    }
-  }
-  if (const Tensor logits = c.reference("logits"); logits.size(-1) != vocab) {
-    fail("{}: 'logits' is for a vocabulary of {}, the model's is {}: it must be the reference of this model", file,
-         logits.size(-1), vocab);
-  }
-}
 
 Tensor through_latent_cache(const Replay& r, const Rows& rows, const std::vector<Tensor>& forced_routing) {
   Tensor hidden = Tensor::empty({static_cast<std::int64_t>(rows.size() * rows[0].size()), r.model.config().hidden_size},
@@ -155,20 +93,21 @@ void compare_trace(Comparison& c, std::string_view what, std::int64_t layer, con
 }
 
 void Replay::forward() {
-  const Rows tokens = without_last(rows_of(c.reference("tokens")));
+  // In bf16 the choice of experts is the reference's (DESIGN §3): free choices differ for some tokens.
+  const Rows tokens = without_last(inputs.tokens);
   c.used("tokens");
   const auto length = static_cast<std::int64_t>(tokens[0].size());
   const nn::Probe probe = [&](std::string_view what, std::int64_t layer, const Tensor& value) {
     compare_trace(c, what, layer, value, length);
   };
-  const Tensor logits = logits_of(tokens, {}, forced(), &probe);
-  c.compare("logits", options.form == nn::MlaForm::latent ? logits_of(tokens, {}, forced(), nullptr) : logits);
-  mtp(tokens, forced());
+  const Tensor logits = logits_of(tokens, {}, inputs.routing, &probe);
+  c.compare("logits", options.form == nn::MlaForm::latent ? logits_of(tokens, {}, inputs.routing, nullptr) : logits);
+  mtp(tokens);
 }
 
-void Replay::mtp(const Rows& tokens, const std::vector<Tensor>& forced_routing) {
+void Replay::mtp(const Rows& tokens) {
   model::Batch batch = model::batch_of_rows(tokens);
-  batch.forced_routing = forced_routing;
+  batch.forced_routing = inputs.routing;
   const model::ForwardResult trunk = model.forward(cx, batch, {});
   const std::vector<model::MtpResult> modules = model.mtp(cx, batch, trunk, {});
   std::vector<const ops::GateResult*> gates;
@@ -179,7 +118,7 @@ void Replay::mtp(const Rows& tokens, const std::vector<Tensor>& forced_routing) 
     const std::string name = fmt::format("mtp_logits.{}", k + 1);
     if (c.has(name)) c.compare(name, model.logits(cx, modules[k].hidden_TD));
   }
-  const std::vector<std::string> names = routing_names(c);
+  const std::vector<std::string> names = c.file().routing_names();
   for (std::size_t i = 0; i < names.size() && i < gates.size(); ++i) {
     const auto ids = gates[i]->ids_TK.span<std::int32_t>();
     c.compare_integers(names[i], std::vector<std::int64_t>(ids.begin(), ids.end()));
@@ -187,13 +126,13 @@ void Replay::mtp(const Rows& tokens, const std::vector<Tensor>& forced_routing) 
 }
 
 void Replay::gradients() {
-  if (!c.has("loss.total") && c.names_with("grad.").empty()) return;
+  if (!c.has("loss.total") && c.file().names_with("grad.").empty()) return;
   model::CausalLm m = fresh();
   train::Optimizer optimizer(m, {});
-  const train::TrainRows rows{rows_of(c.reference("tokens")), {}};
+  const train::TrainRows rows{inputs.tokens, {}};
   train::ObjectiveSettings s{settings.mtp_lambda, settings.balance_alpha, rows.loss_tokens(),
                              static_cast<std::int64_t>(rows.tokens.size())};
-  s.forced_routing = forced();
+  s.forced_routing = inputs.routing;
   train::ObjectiveResult result;
   {
     autograd::Tape tape(cx);
@@ -219,53 +158,43 @@ void Replay::gradients() {
 
 void Replay::packed() {
   if (!c.has("packed.logits")) return;
-  const std::vector<double> document = to_doubles(c.reference("packed.document"));
   c.used("packed.document");
-  std::vector<std::int32_t> starts = {0};
-  for (std::size_t i = 1; i < document.size(); ++i) {
-    if (document[i] != document[i - 1]) starts.push_back(static_cast<std::int32_t>(i));
-  }
-  const Rows first = {without_last(rows_of(c.reference("tokens")))[0]};
+  const Rows first = {without_last(inputs.tokens)[0]};
   // Another mask makes other choices: they are free here in f32. In bf16 the file holds none to force.
-  c.compare("packed.logits", logits_of(first, {starts}, {}, nullptr));
+  c.compare("packed.logits", logits_of(first, {inputs.documents}, {}, nullptr));
 }
 
 void Replay::greedy() {
   if (!c.has("greedy.continuation")) return;
-  const std::vector<std::int32_t> prompt = rows_of(c.reference("greedy.prompt"))[0];
   c.used("greedy.prompt");
   engine::GenerateSettings g;
   g.sampling.temperature = 0;
-  g.max_tokens = c.reference("greedy.continuation").numel();
+  g.max_tokens = inputs.continuation;
   g.form = options.form;
-  g.context = static_cast<std::int64_t>(prompt.size()) + g.max_tokens;
+  g.context = static_cast<std::int64_t>(inputs.prompt.size()) + g.max_tokens;
   g.crossover = options.form == nn::MlaForm::latent ? g.context : 0;
   engine::Generator generator(cx, model, g);
-  generator.feed(prompt);
+  generator.feed(inputs.prompt);
   const std::vector<std::int32_t> out = generator.generate([](std::int32_t) { return true; }).tokens;
   c.compare_integers("greedy.continuation", std::vector<std::int64_t>(out.begin(), out.end()));
 }
 
 void Replay::long_context() {
   if (!c.has("long.tokens")) return;
-  const Rows tokens = rows_of(c.reference("long.tokens"));
   c.used("long.tokens");
-  const Tensor logits = logits_of(tokens, {}, {}, nullptr);
-  const std::int64_t last = c.reference("long.last_logits").size(1);
-  c.compare("long.last_logits", logits.rows(logits.size(0) - last, logits.size(0)));
+  const Tensor logits = logits_of(inputs.long_tokens, {}, {}, nullptr);
+  c.compare("long.last_logits", logits.rows(logits.size(0) - inputs.long_last, logits.size(0)));
 }
 
 void Replay::steps() {
   if (!c.has("steps.tokens")) return;
-  const Tensor all = c.reference("steps.tokens");
   c.used("steps.tokens");
   model::CausalLm m = fresh();
   train::Optimizer optimizer(m, settings.adamw);
   const std::vector<Tensor> biases = m.gate_biases();
   std::vector<double> losses, norms;
-  const std::int64_t steps = all.size(0);
-  for (std::int64_t i = 0; i < steps; ++i) {
-    const train::TrainRows rows{rows_of(all.rows(i, i + 1)), {}};
+  for (std::size_t i = 0; i < inputs.steps.size(); ++i) {
+    const train::TrainRows rows{inputs.steps[i], {}};
     const train::ObjectiveSettings s{settings.mtp_lambda, settings.balance_alpha, rows.loss_tokens(),
                                      static_cast<std::int64_t>(rows.tokens.size())};
     optimizer.zero_grads();
@@ -278,7 +207,7 @@ void Replay::steps() {
     losses.push_back(result.total(s));
     norms.push_back(optimizer.grad_norm(cx));
     const double scale = settings.clip > 0 ? std::min(1.0, settings.clip / (norms.back() + 1e-6)) : 1.0;
-    optimizer.step(cx, settings.lr, scale, i + 1);
+    optimizer.step(cx, settings.lr, scale, static_cast<std::int64_t>(i) + 1);
     for (std::size_t b = 0; b < biases.size(); ++b)
       train::update_gate_bias(biases[b], result.loads_LE[b], settings.bias_gamma);
   }
@@ -298,20 +227,14 @@ void Replay::steps() {
 
 Report replay(const Context& cx, const std::filesystem::path& model_dir, const std::filesystem::path& reference,
               const Options& options) {
-  const io::Safetensors file = io::Safetensors::open(reference);
+  const Reference file(reference);
   Comparison comparison(file, options.act, options.keep);
   const Settings settings = read_settings(file.metadata(), reference.string());
-  if (!comparison.has("tokens")) fail("{}: not a reference file: it has no tensor 'tokens'", reference.string());
   if (!options.bf16_errors.empty()) comparison.read_errors(options.bf16_errors);
-  Replay r{cx,
-           model_dir,
-           options,
-           settings,
-           comparison,
-           reference.string(),
-           model::load_model(model_dir, options.act, settings.mtp_hidden)};
+  model::CausalLm loaded = model::load_model(model_dir, options.act, settings.mtp_hidden);
+  const Inputs inputs(file, loaded.config(), options.act == DType::bf16);
+  Replay r{cx, model_dir, options, settings, comparison, std::move(loaded), inputs};
   if (options.tamper) options.tamper(r.model);
-  r.check_inputs();
   r.forward();
   r.gradients();
   // What routes freely, or runs for ten steps, can be held to no bound in bf16: those tensors stay f32's business.
@@ -322,10 +245,10 @@ Report replay(const Context& cx, const std::filesystem::path& model_dir, const s
     r.steps();
   } else {
     for (const char* prefix : {"packed.", "greedy.", "long.", "steps."}) {
-      for (const std::string& name : comparison.names_with(prefix)) comparison.left_out(name);
+      for (const std::string& name : file.names_with(prefix)) comparison.left_out(name);
     }
   }
-  for (const std::string& name : comparison.names_with("bf16_error.")) comparison.used(name);
+  for (const std::string& name : file.names_with("bf16_error.")) comparison.used(name);
   return comparison.finish(r.model.config().num_hidden_layers);
 }
 
