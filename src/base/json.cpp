@@ -112,7 +112,7 @@ class Builder final : public nlohmann::json_sax<json> {
     for (const json* outer : open_) {
       if (path.size() > 200) break;
       if (outer->is_array()) {
-        path += fmt::format("[{}]", outer->size());
+        path += fmt::format("[{}]", outer->size() - (outer == open_.back() ? 0 : 1));
       } else if (!outer->empty()) {
         path += (path.empty() ? "" : ".") + outer->get_ref<const json::object_t&>().back().first;
       }

@@ -63,7 +63,7 @@ std::vector<std::string> Reference::routing_names() const {
   return names;
 }
 
-Shape Reference::sizes(const std::string& name, std::initializer_list<Size> wanted) const {
+Shape Reference::sizes(const std::string& name, std::initializer_list<Size> wanted, const std::string& beside) const {
   const Shape& shape = file_.info(name).shape;
   bool fits = shape.size() == wanted.size();
   std::string rule;
@@ -74,7 +74,9 @@ Shape Reference::sizes(const std::string& name, std::initializer_list<Size> want
         size.most == kAnySize ? fmt::format("{} or more", size.least) : fmt::format("{} to {}", size.least, size.most);
     rule += (i++ == 0 ? "" : ", ") + (size.least == size.most ? std::to_string(size.least) : most);
   }
-  if (!fits) wrong(name, "of sizes [" + rule + "] for this model");
+  const std::string other =
+      beside.empty() ? "" : fmt::format(" and '{}' {}", beside, to_string(file_.info(beside).shape));
+  if (!fits) wrong(name, fmt::format("of sizes [{}] for this model{}", rule, other));
   return shape;
 }
 
@@ -145,7 +147,7 @@ std::vector<Tensor> read_routing(const Reference& file, const model::Config& c, 
   for (std::size_t i = 0; i < wanted; ++i) {
     const std::int64_t tokens = length - (i < trunk ? 0 : static_cast<std::int64_t>(i - trunk) + 1);
     const std::int64_t k = c.num_experts_per_tok;
-    file.sizes(names[i], {batch, tokens, k});
+    file.sizes(names[i], {batch, tokens, k}, "tokens");
     const std::vector<std::int64_t> ids = file.integers(names[i], 0, c.n_routed_experts - 1);
     Tensor t = Tensor::empty({batch * tokens, k}, DType::i32);
     for (std::size_t j = 0; j < ids.size(); ++j) {
@@ -161,7 +163,7 @@ std::vector<Tensor> read_routing(const Reference& file, const model::Config& c, 
 }
 
 std::vector<std::int32_t> read_documents(const Reference& file, std::int64_t length) {
-  file.sizes("packed.document", {length});
+  file.sizes("packed.document", {length}, "tokens");
   constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min(),
                          kMost = std::numeric_limits<std::int64_t>::max();
   const std::vector<std::int64_t> document = file.integers("packed.document", kLeast, kMost);
@@ -181,7 +183,7 @@ Inputs::Inputs(const Reference& file, const model::Config& c, bool forced) {
   const Shape shape = file.sizes("tokens", {{1, kAnySize}, width});
   const std::int64_t batch = shape[0], length = shape[1] - 1;
   tokens = rows_of(file, "tokens", length + 1, c);
-  file.sizes("logits", {batch, length, vocab});
+  file.sizes("logits", {batch, length, vocab}, "tokens");
   if (forced) routing = read_routing(file, c, batch, length);
   if (file.has("packed.logits")) documents = read_documents(file, length);
   if (file.has("greedy.continuation")) {
@@ -192,7 +194,7 @@ Inputs::Inputs(const Reference& file, const model::Config& c, bool forced) {
   if (file.has("long.tokens")) {
     const std::int64_t size = file.sizes("long.tokens", {1, {1, kAnySize}})[1];
     long_tokens = rows_of(file, "long.tokens", size, c);
-    long_last = file.sizes("long.last_logits", {1, {1, size}, vocab})[1];
+    long_last = file.sizes("long.last_logits", {1, {1, size}, vocab}, "long.tokens")[1];
   }
   if (file.has("steps.tokens")) {
     const Shape sizes = file.sizes("steps.tokens", {{1, kAnySize}, {1, kAnySize}, width});

@@ -36,8 +36,9 @@ class Reference {
   const std::map<std::string, std::string>& metadata() const { return file_.metadata(); }
   std::string path() const { return file_.path().string(); }
 
-  // The shape, if it is of these sizes. Throws Error for a tensor that is missing or has others.
-  Shape sizes(const std::string& name, std::initializer_list<Size> wanted) const;
+  // The shape, if it is of these sizes, which follow from the model and from the tensor `beside` it. Throws Error for a
+  // tensor that is missing or has others.
+  Shape sizes(const std::string& name, std::initializer_list<Size> wanted, const std::string& beside = "") const;
   // I32 or I64, each from low to high.
   std::vector<std::int64_t> integers(const std::string& name, std::int64_t low, std::int64_t high) const;
   // F32, F64, BF16, I32 or I64.

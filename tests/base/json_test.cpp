@@ -66,7 +66,7 @@ TEST(Json, NestingHasALimit) {
 TEST(Json, SaysWhereTheTextIsWrong) {
   EXPECT_EQ(parse_error("{\"a\": {\"b\": [1, x]}}"),
             "f.json is not valid JSON: in 'a.b[1]': syntax error while parsing value - invalid literal; last read: "
-            "'1, x' (byte 16)");
+            "'1, x' (byte 17)");
   EXPECT_NE(parse_error("{\n\"a\": 1,\n\"b\" 2}").find("(line 3)"), std::string::npos);
   EXPECT_NE(parse_error("").find("f.json is not valid JSON: "), std::string::npos);
   EXPECT_NE(parse_error("[1] [2]").find("f.json is not valid JSON: "), std::string::npos);

@@ -38,7 +38,7 @@ class Judge {
   void set(const std::string& tensor, std::vector<double> value) { values_.at(tensor) = std::move(value); }
 
   verify::Report against(const std::filesystem::path& path) const {
-    const io::Safetensors file = io::Safetensors::open(path);
+    const verify::Reference file(path);
     verify::Comparison comparison(file, act_);
     for (const Row& row : first_.rows) {
       if (!compared(row)) {
