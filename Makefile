@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: help setup configure build demo demo-balance demo-mtp test oracle sanitize sanitize-quick bench lint lint-all format clean
+.PHONY: help setup configure build demo demo-balance demo-mtp test oracle sanitize sanitize-quick fuzz fuzz-quick bench lint lint-all format clean
 
 # One compiler a core, but never more than memory holds (1.5 GiB each).
 JOBS ?= $(shell awk -v n="$$(nproc)" '/^MemAvailable/ { m = int($$2 / 1572864); print m < 1 ? 1 : (m < n ? m : n) }' /proc/meminfo)
@@ -45,6 +45,12 @@ sanitize:  ## every test under asan+ubsan, then under tsan
 sanitize-quick:  ## the quick tests under asan+ubsan
 	@JOBS=$(JOBS) scripts/sanitize.sh quick
 
+fuzz-quick:  ## the readers of files on kept inputs, then a few seconds of new ones each
+	@JOBS=$(JOBS) scripts/fuzz.sh quick
+
+fuzz:  ## the same for FUZZ_SECONDS each (default 600); scripts/fuzz.sh says more
+	@JOBS=$(JOBS) scripts/fuzz.sh run $(or $(FUZZ_SECONDS),600)
+
 bench: build  ## speed, as fractions of this machine's limits
 	@for script in bench/*.sh; do if [ -x "$$script" ]; then echo "== $$script"; "$$script" build/hadal; fi; done
 
@@ -61,4 +67,4 @@ format:  ## rewrite every C++ file in the house format
 	@git ls-files '*.cpp' '*.h' | xargs -r clang-format-16 -i
 
 clean:  ## remove what was built
-	rm -rf build build-debug build-clang build-asan build-tsan
+	rm -rf build build-debug build-clang build-asan build-tsan build-fuzz

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what is missing through apt: scripts/setup.sh [build|oracle|demo|lint|sanitize]...  (default: build).
+# Installs what is missing through apt: scripts/setup.sh [build|oracle|demo|lint|sanitize|fuzz]...  (default: build).
 # Where it may not install (neither root nor `sudo -n`), it says what it would run and fails if something needed is missing.
 set -euo pipefail
 
-# One line a need: GROUP NEEDED|optional CHECK PACKAGE. CHECK is a command, or a header under the include folders (with a /or .h).
+# One line a need: GROUP NEEDED|optional CHECK PACKAGE. CHECK is a command, a header under the include folders, or a whole path.
 needs='
 build     needed    g++                      g++
 build     needed    cmake                    cmake
@@ -30,12 +30,15 @@ demo      needed    sha256sum                coreutils
 lint      needed    clang-format-16          clang-format-16
 lint      needed    clang-tidy-16            clang-tidy-16
 sanitize  needed    setarch                  util-linux
+fuzz      needed    clang++-16               clang-16
+fuzz      needed    /usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-x86_64.a libclang-rt-16-dev
 '
 include_folders=(/usr/include /usr/local/include "/usr/include/$(uname -m)-linux-gnu")
 
 is_there() {
   local check=$1 folder
   case $check in
+    /*) [ -e "$check" ] ;;
     python3-module:*) python3 -c "import ${check#*:}, venv" 2>/dev/null ;;
     *.h | *.hpp)
       for folder in "${include_folders[@]}"; do

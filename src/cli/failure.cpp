@@ -31,6 +31,8 @@ std::string names_of(const CLI::App& app) {
 
 void warn(const std::string& text) { fmt::print(stderr, "hadal: warning: {}\n", cut(escaped(text), kMaxMessage)); }
 
+void note(const std::string& text) { fmt::print(stderr, "note: {}\n", cut(escaped(text), kMaxMessage)); }
+
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   const bool mistake = error.get_exit_code() != 0 && error.get_name() != "RuntimeError";
   if (!mistake) return app.exit(error);

@@ -22,6 +22,9 @@ int report_failure(const std::exception& error);
 // One line on stderr, "hadal: warning: ...", escaped and cut as errors are (base/one_line.h).
 void warn(const std::string& text);
 
+// The same with "note: ": what the user should know, though nothing is wrong.
+void note(const std::string& text);
+
 // For add_option(...)->check(): a number above 0, at most `largest`.
 CLI::Validator positive(double largest = 1e15);
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/threads.h"
+#include "cli/failure.h"
 #include "cli/signals.h"
 
 namespace hadal::cli {
@@ -32,7 +33,7 @@ data::Inputs open_inputs(const TextInputs& inputs) {
   if (inputs.format == "jsonl") form = data::Form::json_lines;
   if (inputs.format == "json") form = data::Form::json;
   data::Inputs found = data::find_inputs(inputs.names, form);
-  for (const std::string& note : found.notes) fmt::print(stderr, "note: {}\n", note);
+  for (const std::string& line : found.notes) note(line);
   return found;
 }
 
@@ -53,7 +54,7 @@ std::function<void(std::uint64_t)> reading_progress(Progress& progress) {
 }
 
 void print_notes(const data::ReadCounts& counts) {
-  for (const std::string& note : counts.notes()) fmt::print(stderr, "note: {}\n", note);
+  for (const std::string& line : counts.notes()) note(line);
 }
 
 }  // namespace hadal::cli

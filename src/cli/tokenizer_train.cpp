@@ -13,6 +13,7 @@
 #include "base/new_folder.h"
 #include "base/threads.h"
 #include "base/words.h"
+#include "cli/failure.h"
 #include "cli/text_inputs.h"
 #include "data/batches.h"
 #include "text/bpe_trainer.h"
@@ -86,8 +87,8 @@ void train(const Arguments& a) {
   if (merging) merging->finish();
   folder.commit();
   if (trained.vocab_size < options.vocab_size) {
-    fmt::print(stderr, "hadal: warning: the texts give {} only, not the {} asked for\n",
-               plural(static_cast<std::uint64_t>(trained.vocab_size), "token"), options.vocab_size);
+    warn(fmt::format("the texts give {} only, not the {} asked for",
+                     plural(static_cast<std::uint64_t>(trained.vocab_size), "token"), options.vocab_size));
   }
   const std::string file = (fs::path(a.out) / "tokenizer.json").string();
   if (a.as_json) {

@@ -67,32 +67,30 @@ json to_json(const TrainerState& s) {
           {"checksums", s.checksums}};
 }
 
-TrainerState from_json(const json& j) {
+TrainerState from_json(const JsonField& j) {
   TrainerState s;
-  s.step = j.at("step").get<std::int64_t>();
-  s.tokens = j.at("tokens").get<std::int64_t>();
-  s.updates = j.at("updates").get<std::int64_t>();
-  s.loader = j.at("loader").get<std::string>();
-  s.guard = j.at("guard").get<std::string>();
-  s.recipe = j.at("recipe").get<std::string>();
-  s.best_bits_per_byte = j.at("best_bits_per_byte").get<double>();
-  s.best_step = j.at("best_step").get<std::int64_t>();
-  s.build = j.at("build").get<std::string>();
-  s.isa = j.at("isa").get<std::string>();
-  s.seconds = j.at("seconds").get<double>();
-  s.validation = j.at("validation").get<std::string>();
-  s.pending = j.at("pending").get<std::string>();
-  s.checksums = j.at("checksums").get<std::map<std::string, std::string>>();
+  s.step = j.at("step").integer(0);
+  s.tokens = j.at("tokens").integer(0);
+  s.updates = j.at("updates").integer(0, s.step);
+  s.loader = j.at("loader").string();
+  s.guard = j.at("guard").string();
+  s.recipe = j.at("recipe").string();
+  s.best_bits_per_byte = j.at("best_bits_per_byte").number();
+  s.best_step = j.at("best_step").integer(-1);
+  s.build = j.at("build").string();
+  s.isa = j.at("isa").string();
+  s.seconds = j.at("seconds").number();
+  s.validation = j.at("validation").string();
+  s.pending = j.at("pending").string();
+  for (const auto& [name, sum] : j.at("checksums").members()) s.checksums[name] = sum.string();
   return s;
 }
 
 void check_values(const TrainerState& s, const fs::path& checkpoint, const std::string& where) {
-  if (s.step < 0 || checkpoint.filename() != checkpoint_dir("", s.step).filename()) {
+  if (checkpoint.filename() != checkpoint_dir("", s.step).filename()) {
     fail("{}: is of step {}: the folder must be called {}", where, s.step,
-         checkpoint_dir("", std::max<std::int64_t>(0, s.step)).filename().string());
+         checkpoint_dir("", s.step).filename().string());
   }
-  if (s.tokens < 0) fail("{}: tokens = {}: must be 0 or more", where, s.tokens);
-  if (s.updates < 0 || s.updates > s.step) fail("{}: updates = {}: must be from 0 to {}", where, s.updates, s.step);
   for (const char* name : {"model.safetensors", "config.json", "trainer/moments.safetensors"}) {
     if (!s.checksums.contains(name)) fail("{}: the checksum of {} is missing", where, name);
   }
@@ -114,21 +112,17 @@ void write_state(const fs::path& checkpoint, TrainerState state) {
 TrainerState read_state(const fs::path& checkpoint) {
   const fs::path path = checkpoint / kStateFile;
   json j = read_json(path);
-  TrainerState s;
-  try {
-    if (j.at("format") != kFormat) {
-      fail("{}: format must be '{}': another version of hadal wrote it, of which only the weights can be used",
-           path.string(), kFormat);
-    }
-    const auto sum = j.at("checksum").get<std::string>();
-    j.erase("checksum");
-    if (checksum_of_text(j.dump()) != sum) {
-      fail("{}: differs from what was saved (its checksum is of other values): restore it", path.string());
-    }
-    s = from_json(j);
-  } catch (const json::exception& e) {
-    fail("{}: not a trainer state: {}", path.string(), reason_of(e));
+  const JsonField fields(j, path.string());
+  if (fields.at("format").string() != kFormat) {
+    fail("{}: format must be '{}': another version of hadal wrote it, of which only the weights can be used",
+         path.string(), kFormat);
   }
+  const std::string sum = fields.at("checksum").string();
+  j.erase("checksum");
+  if (checksum_of_text(j.dump()) != sum) {
+    fail("{}: differs from what was saved (its checksum is of other values): restore it", path.string());
+  }
+  TrainerState s = from_json(fields);
   check_values(s, checkpoint, path.string());
   return s;
 }

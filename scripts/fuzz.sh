@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# The fuzzers of tests/fuzz: scripts/fuzz.sh MODE [SECONDS] [TARGET...]
+#   quick    the kept corpus, then a few seconds of new inputs for each target: for CI
+#   run      SECONDS (600) for each target; what is new goes to build-fuzz/corpus, what is found to build-fuzz/found
+#   planted  every target must find the bug that is planted in its second program, in SECONDS (300)
+#   keep     adds what build-fuzz/corpus has to tests/fuzz/corpus, least inputs for the same coverage
+# JOBS targets are run at a time. A found input becomes a test by a copy into tests/fuzz/corpus/TARGET.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mode=${1:-quick}
+seconds=${2:-}
+targets=("${@:3}")
+jobs=${JOBS:-$(nproc)}
+all=(safetensors json tokenizer recipe corpora shards state metrics reference)
+if [ ${#targets[@]} = 0 ]; then targets=("${all[@]}"); fi
+build=build-fuzz
+export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=0
+export UBSAN_OPTIONS=print_stacktrace=1
+
+scripts/setup.sh build fuzz
+mkdir -p $build
+cmake --preset fuzz >$build/configure.log || { cat $build/configure.log; exit 1; }
+programs=()
+for t in "${targets[@]}"; do
+  case " ${all[*]} " in *" $t "*) ;; *) echo "fuzz: error: unknown target '$t': ${all[*]}" >&2; exit 2 ;; esac
+  programs+=("fuzz_$t")
+  if [ "$mode" = planted ]; then programs+=("fuzz_${t}_planted"); fi
+done
+cmake --build --preset fuzz -j "$jobs" --target "${programs[@]}"
+
+# one PROGRAM TARGET SECONDS: a run of libFuzzer; its log in build-fuzz/PROGRAM.log.
+one() {
+  local program=$1 target=$2 limit=$3 rc=0 dict=()
+  mkdir -p "$build/corpus/$target" $build/found
+  if [ -e "tests/fuzz/$target.dict" ]; then dict=("-dict=tests/fuzz/$target.dict"); fi
+  "$build/$program" "$build/corpus/$target" "tests/fuzz/corpus/$target" "${dict[@]}" -max_total_time="$limit" -timeout=25 \
+    -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=20000 -reload=0 -print_final_stats=1 \
+    -artifact_prefix="$build/found/$program-" >"$build/$program.log" 2>&1 || rc=$?
+  return $rc
+}
+export -f one
+export build
+
+# each PROGRAMS' SUFFIX SECONDS: all targets, some at a time; exit statuses in build-fuzz/PROGRAM.rc.
+each() {
+  local suffix=$1 limit=$2
+  printf '%s\n' "${targets[@]}" |
+    xargs -P "$jobs" -I{} bash -c "rc=0; one fuzz_{}$suffix {} $limit || rc=\$?; echo \$rc >$build/fuzz_{}$suffix.rc"
+}
+
+figures() { sed -n 's/^stat::number_of_executed_units: *//p' "$1"; }
+
+bad=0
+case $mode in
+  quick | run)
+    if [ "$mode" = quick ]; then seconds=${seconds:-5}; else seconds=${seconds:-600}; fi
+    each "" "$seconds"
+    for t in "${targets[@]}"; do
+      if [ "$(cat $build/fuzz_$t.rc)" = 0 ]; then
+        echo "fuzz: $t: nothing found, $(figures $build/fuzz_$t.log) inputs"
+      else
+        bad=1
+        echo "fuzz: error: $t: $(grep -m1 -E 'SUMMARY|ERROR|terminate' $build/fuzz_$t.log || tail -n 1 $build/fuzz_$t.log)" >&2
+        grep -E 'what\(\)|Test unit written' $build/fuzz_$t.log >&2 || true
+      fi
+    done
+    ;;
+  planted)
+    each _planted "${seconds:-300}"
+    for t in "${targets[@]}"; do
+      input=$(sed -n 's/.*Test unit written to //p' "$build/fuzz_${t}_planted.log" | tail -n 1)
+      if [ "$(cat "$build/fuzz_${t}_planted.rc")" = 0 ] || [ -z "$input" ]; then
+        bad=1
+        echo "fuzz: error: $t: the planted bug was not found" >&2
+      elif ! "$build/fuzz_$t" "$input" >/dev/null 2>&1; then
+        bad=1
+        echo "fuzz: error: $t: what was found is no planted bug: $input" >&2
+      else
+        echo "fuzz: $t: found: $(grep -m1 -oE 'runtime error: .*|AddressSanitizer: [a-z-]+' "$build/fuzz_${t}_planted.log")"
+      fi
+    done
+    ;;
+  keep)
+    for t in "${targets[@]}"; do
+      mkdir -p "$build/corpus/$t" "tests/fuzz/corpus/$t"
+      "$build/fuzz_$t" -merge=1 -max_len=20000 "tests/fuzz/corpus/$t" "$build/corpus/$t" >"$build/keep.log" 2>&1
+      echo "fuzz: $t: $(find "tests/fuzz/corpus/$t" -type f | wc -l) inputs kept"
+    done
+    ;;
+  *)
+    echo "fuzz: error: unknown mode '$mode': quick, run, planted or keep" >&2
+    exit 2
+    ;;
+esac
+exit $bad
