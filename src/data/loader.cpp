@@ -150,40 +150,41 @@ std::string Loader::state() const {
 }
 
 void Loader::restore(const std::string& state) {
-  const json j = parse_json(state, "the checkpoint's data position");
-  try {
-    const json& sources = j.at("sources");
-    if (sources.size() != sources_.size())
-      fail("the checkpoint was made with {} data folders, there are {} now", sources.size(), sources_.size());
-    for (std::size_t i = 0; i < sources_.size(); ++i) restore(i, sources[i].dump());
-    row_ = j.at("row").get<std::uint64_t>();
-  } catch (const json::exception& e) {
-    fail("the checkpoint's data position is damaged: {}", reason_of(e));
+  const std::string what = "the checkpoint's data position";
+  const json document = parse_json(state, what);
+  const JsonField j(document, what);
+  const JsonField sources = j.at("sources");
+  if (sources.items().size() != sources_.size()) {
+    fail("the checkpoint was made with {} data folders, there are {} now", sources.items().size(), sources_.size());
   }
+  for (std::size_t i = 0; i < sources_.size(); ++i) restore(i, sources.items()[i]);
+  row_ = j.at("row").unsigned_integer();
 }
 
-void Loader::restore(std::size_t number, const std::string& state) {
-  const json j = parse_json(state, "the checkpoint's data position");
+void Loader::restore(std::size_t number, const JsonField& j) {
   Source& s = sources_[number];
-  const std::string& folder = options_.folders[number].string();
-  if (j.is_array()) fail("the checkpoint's data position is that of an older version of this program: train anew");
-  const auto tokens = j.at("tokens").get<std::uint64_t>(), checksum = j.at("checksum").get<std::uint64_t>();
+  const std::string folder = options_.folders[number].string();
+  if (j.value().is_array()) {
+    fail("the checkpoint's data position is that of an older version of this program: train anew");
+  }
+  const std::uint64_t tokens = j.at("tokens").unsigned_integer(), checksum = j.at("checksum").unsigned_integer();
   if (tokens != s.spans.tokens() || checksum != s.spans.checksum()) {
     fail("{}: has {} tokens, but {} when the checkpoint was made, checksums {:016x} and {:016x}: the data has changed",
          folder, s.spans.tokens(), tokens, s.spans.checksum(), checksum);
   }
-  Position at{j.at("epoch").get<std::uint64_t>(), j.at("place").get<std::uint64_t>(),
-              j.at("read").get<std::uint64_t>()};
+  Position at{j.at("epoch").unsigned_integer(), j.at("place").unsigned_integer(), j.at("read").unsigned_integer()};
   const auto check = [&](bool inside) {
     if (!inside) fail("the checkpoint's data position lies outside of {}", folder);
   };
   check(at.place < s.spans.size() && at.read < tokens);
-  for (const auto& [epoch, place, from] :
-       j.at("waiting").get<std::vector<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>>>()) {
+  for (const JsonField& waiting : j.at("waiting").items()) {
+    const std::vector<JsonField> piece_at = waiting.items();
+    if (piece_at.size() != 3) waiting.wrong("an epoch, a place and an offset");
+    const std::uint64_t epoch = piece_at[0].unsigned_integer(), place = piece_at[1].unsigned_integer();
     check((epoch < at.epoch && place < s.spans.size()) || (epoch == at.epoch && place < at.place));
     Piece p = piece(number, epoch, place);
-    p.at = from;
-    check(p.at + 1 < p.span->tokens.size());
+    p.at = piece_at[2].unsigned_integer();
+    check(p.at < p.span->tokens.size() && p.at + 1 < p.span->tokens.size());
     at.packer.add(std::move(p));
   }
   s.position = std::move(at);

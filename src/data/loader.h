@@ -16,6 +16,10 @@
 #include "data/spans.h"
 #include "data/transform.h"
 
+namespace hadal {
+class JsonField;
+}
+
 namespace hadal::data {
 
 struct LoaderOptions {
@@ -59,7 +63,7 @@ class Loader {
   Piece piece(std::size_t number, std::uint64_t epoch, std::uint64_t place) const;
   std::uint64_t span_at(std::size_t number, std::uint64_t epoch, std::uint64_t place) const;
   void advance(std::size_t number, Position& at) const;
-  void restore(std::size_t number, const std::string& state);
+  void restore(std::size_t number, const JsonField& state);
 
   LoaderOptions options_;
   std::vector<Source> sources_;
