@@ -61,7 +61,7 @@ case $mode in
       else
         bad=1
         echo "fuzz: error: $t: $(grep -m1 -E 'SUMMARY|ERROR|terminate' $build/fuzz_$t.log || tail -n 1 $build/fuzz_$t.log)" >&2
-        grep -E 'what\(\)|Test unit written' $build/fuzz_$t.log >&2 || true
+        sed -n -e '/what()/p' -e '/Test unit written/p' "$build/fuzz_$t.log" >&2
       fi
     done
     ;;
