@@ -82,9 +82,9 @@ TEST(HfDir, WhatIsMissingIsNamed) {
   const fs::path index = folder / "model.safetensors.index.json";
   const std::pair<const char*, const char*> cases[] = {
       {"{", "is not valid JSON"},
-      {"{}", "must have an object 'weight_map'"},
-      {"[1]", "must have an object 'weight_map'"},
-      {R"({"weight_map": {"a": 1}})", "the file of tensor 'a' must be a string"},
+      {"{}", "field 'weight_map' is missing"},
+      {"[1]", "is [1]: must be an object"},
+      {R"({"weight_map": {"a": 1}})", "field 'weight_map.a' = 1: must be a string"},
       {R"({"weight_map": {"a": "../a.safetensors"}})", "must lie in the folder itself"},
       {R"({"weight_map": {"a": ""}})", "must lie in the folder itself"},
   };

@@ -131,7 +131,7 @@ TEST(Safetensors, DamagedHeadersAreNamed) {
       {R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", "tensor 't': data_offsets [8, 0) lie outside"},
       {R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[18446744073709551608,0]}})", "tensor 't': data_offsets"},
       {R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
-       "tensor 't' is there twice"},
+       "the key 't' is there twice in one object"},
       {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
        "tensors 'a' and 'b' overlap"},
       {R"({"t":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", "bytes 0 to 4 before tensor 't' belong to none"},
