@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "small_run.h"
 #include "support/random_model.h"
 
 namespace hadal::train {
@@ -16,7 +17,7 @@ TEST(Objective, ContextsAreNoTargets) {
   model::Config config = test::small_v3(random);
   config.num_nextn_predict_layers = 2;
   ThreadPool pool(1);
-  const kernels::Context cx(pool, kernels::Isa::ref);
+  const kernels::Context cx(pool, kernels::default_isa());
   model::CausalLm model(config, DType::f32);
   test::randomise(model, random);
   TrainRows rows;
@@ -48,6 +49,30 @@ TEST(Objective, ContextsAreNoTargets) {
   // Sums of 24 numbers of one sign in double.
   EXPECT_NEAR(main, all.main, 24 * 0x1p-52 * all.main);
   for (std::size_t k = 0; k < 2; ++k) EXPECT_NEAR(mtp[k], all.mtp[k], 24 * 0x1p-52 * all.mtp[k]);
+}
+
+// Rows of which all but the first targets are contexts.
+class ContextRows : public NumberedRows {
+ public:
+  using NumberedRows::NumberedRows;
+  SourceRow next() override {
+    SourceRow row = NumberedRows::next();
+    for (std::int32_t i = 4; i <= kRowTokens; ++i) row.contexts.push_back(i);
+    return row;
+  }
+};
+
+TEST(Objective, AStepLeavesContextsOut) {
+  const std::vector<std::string> overrides = {"train.tokens=96"};
+  SmallRun all(overrides), few(overrides);
+  ContextRows rows(small_config().vocab_size);
+  few.source = &rows;
+  const test::TempFolder f;
+  all.train_in(f / "all");
+  few.train_in(f / "few");
+  ASSERT_EQ(few.steps.size(), 1u);
+  // 3 of 24 targets count, the divisor stays; a new model's losses are about the logarithm of its vocabulary.
+  EXPECT_NEAR(few.steps[0].lm_loss / all.steps[0].lm_loss, 3.0 / kRowTokens, 0.25 * 3.0 / kRowTokens);
 }
 
 }  // namespace
