@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One text cut into documents in three ways, as one file, as documents of some 3,250 bytes, as pieces of 2,000 bytes: what a
+# One text cut into documents in three ways, as one file, as documents of some 3,200 bytes, as pieces of 2,000 bytes: what a
 # model learns from it must not depend on that. Trains each with three seeds and prints a table; status 1 if the three ways
 # end more than 5 % apart. Run it again after an interruption and it goes on where it stopped.
 #   scripts/cuttings.sh [HADAL [FOLDER]]     HADAL_CUTTINGS_SEEDS: seeds (default: 1 2 3)
@@ -55,13 +55,13 @@ def write(name, documents):
 
 text = "".join(train)
 write("heldout", heldout)
-write("documents", at_line_ends(text, 3800))
+write("documents", at_line_ends(text, 3300))
 write("pieces", cut(text, 2000))
 with open(f"{folder}/whole.txt", "w", encoding="utf-8") as f:
     f.write(text)
 P
 say "2. tokenizer (byte-level BPE, 2,048 tokens) and shards"
-[ -f "$folder/tokenizer/tokenizer.json" ] || "$hadal" tokenizer train --vocab-size 2048 --out "$folder/tokenizer" "$folder/documents.jsonl" >&2
+[ -f "$folder/tokenizer/tokenizer.json" ] || "$hadal" tokenizer train --vocab-size 2048 --out "$folder/tokenizer" "$folder/whole.txt" >&2
 for input in whole.txt documents.jsonl pieces.jsonl heldout.jsonl; do
   shards=$folder/shards-${input%.*}
   [ -d "$shards" ] || { rm -rf "$shards.new" && "$hadal" data prepare --tokenizer "$folder/tokenizer" --input "$folder/$input" --out "$shards.new" >&2 && mv "$shards.new" "$shards"; }
