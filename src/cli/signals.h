@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <system_error>
 
 namespace hadal::cli {
 
@@ -16,6 +17,15 @@ void clear_stop_flag();
 // A reader that goes away (a pager, a lost terminal) gives an error where something is written, instead of killing the
 // process: for work that must end whole.
 void ignore_broken_pipes();
+
+// Calls f, which prints: where that fails (a terminal that has gone) the work goes on without it.
+template <class F>
+void quietly(const F& f) {
+  try {
+    f();
+  } catch (const std::system_error&) {  // what fmt::print throws
+  }
+}
 
 // Standard input, output and error that were closed stay unusable, instead of becoming the next files that are opened:
 // what is printed would land in them.

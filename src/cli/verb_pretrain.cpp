@@ -6,7 +6,6 @@
 #include <chrono>
 #include <memory>
 #include <optional>
-#include <system_error>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -72,15 +71,6 @@ class ValidationBar {
   std::chrono::steady_clock::time_point start_;
   std::optional<Progress> bar_;
 };
-
-// Writing to a terminal that has gone fails, and the run goes on without it.
-template <class F>
-void quietly(const F& f) {
-  try {
-    f();
-  } catch (const std::system_error&) {  // what fmt::print throws
-  }
-}
 
 train::Recipe recipe_of(const Arguments& a) {
   if (!a.resume.empty()) return train::resumed_recipe(a.resume, a.overrides);

@@ -62,7 +62,9 @@ struct Opened {
       tokens += eval::predicted_tokens(kind);
     }
     if (tokens < kFewTokens)
-      fmt::print(stderr, "note: {} held-out tokens: MaxVio of few tokens is largely chance\n", tokens);
+      quietly(
+          [&] { fmt::print(stderr, "note: {} held-out tokens: MaxVio of few tokens is largely chance\n", tokens); });
+    ignore_broken_pipes();
     study.stop = &stop_flag();
     fs::create_directories(a.out);
   }
@@ -91,9 +93,11 @@ struct Opened {
 std::vector<eval::RunResult> run_all(Opened& opened) {
   eval::Study& study = opened.study;
   Runtime runtime(static_cast<int>(opened.recipe.train.threads));
-  fmt::print(stderr, "{} runs, {} tokens in all, {} threads, {}\n", study.plans.size(),
-             short_number(static_cast<double>(study.total_tokens())), runtime.threads(),
-             kernels::name_of(runtime.context().isa()));
+  quietly([&] {
+    fmt::print(stderr, "{} runs, {} tokens in all, {} threads, {}\n", study.plans.size(),
+               short_number(static_cast<double>(study.total_tokens())), runtime.threads(),
+               kernels::name_of(runtime.context().isa()));
+  });
   Progress progress("study", study.total_tokens(), "tokens");
   study.on_progress = [&, begins = true /* a run, where an earlier one may have left off */](
                           std::size_t run, std::int64_t tokens, const train::StepMetrics* m) mutable {
@@ -101,15 +105,15 @@ std::vector<eval::RunResult> run_all(Opened& opened) {
     begins = m == nullptr;
     std::string note = fmt::format("run {} of {}, {}", run + 1, study.plans.size(), study.plans[run].name);
     if (m != nullptr) note += fmt::format(", lm loss {:.3f}", m->lm_loss);
-    progress.update(tokens, note);
+    quietly([&] { progress.update(tokens, note); });
   };
-  study.on_message = [&](const std::string& line) { progress.message(line); };
+  study.on_message = [&](const std::string& line) { quietly([&] { progress.message(line); }); };
   auto results = eval::run_study(runtime.context(), study);
   if (!results) {
-    progress.message("stopped; the same command goes on from here");
+    quietly([&] { progress.message("stopped; the same command goes on from here"); });
     throw CLI::RuntimeError(130);
   }
-  progress.finish();
+  quietly([&] { progress.finish(); });
   return std::move(*results);
 }
 

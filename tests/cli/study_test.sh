@@ -97,7 +97,7 @@ rc=0
 HADAL_FAULT=rename:1:seed1-neither/measured.json balance --out c >/dev/null 2>log.txt || rc=$?
 check "it goes on inside of a run" 'grep -q "going on from c/seed1-aux/checkpoints/step-00000003" log.txt'
 check "it was killed again" '[ "$rc" = 137 ] && [ ! -e c/seed1-neither/measured.json ]'
-balance --out c >/dev/null 2>&1
+balance --out c >/dev/null 2>&- || check "a closed standard error costs nothing" false
 figures() { sed -E '/"seconds"/d' "$1/study.json"; }
 check "an interrupted study ends with the same figures" 'cmp -s <(figures b) <(figures c)'
 
