@@ -40,8 +40,11 @@ void require_same(const fs::path& run_dir, const Recipe& before, const Recipe& a
   if (changed.empty()) return;
   const std::int64_t more = after.train.tokens - before.train.tokens;
   if (changed.size() == 1 && more > 0) {
-    fail("{}: this run was started with another recipe ({}), whose schedules end there: to train longer, {}",
-         run_dir.string(), changed.front(), longer_command(run_dir, before, more));
+    const std::string message =
+        fmt::format("{}: its schedules end after {} tokens; to train longer: ", run_dir.string(), before.train.tokens);
+    const std::string command = longer_command(run_dir, before, more);
+    const bool fits = message.size() + command.size() <= kMaxMessage;
+    fail("{}{}", message, fits ? command : "start a new run from its weights (docs/training.md has the command)");
   }
   fail("{}: this run was started with another recipe ({}): use that one, or another --run folder", run_dir.string(),
        joined(changed));
@@ -59,11 +62,13 @@ void RunFolder::require_in_place() const {
   }
 }
 
-std::string way_out(const fs::path& run_dir) {
+// Nothing is thrown away by itself: it may be a wrong mount, or a disk that should be looked after.
+void fail_to_resume(const fs::path& run_dir, const std::string& problem) {
   const std::vector<std::int64_t> steps = list_checkpoints(run_dir);
-  if (steps.size() < 2) return fmt::format("it is the only checkpoint: move {} away to start anew", run_dir.string());
-  return fmt::format("move {} away to go on from step {}", checkpoint_dir(run_dir, steps.back()).string(),
-                     steps[steps.size() - 2]);
+  const std::string dir = newest_checkpoint(run_dir).string();
+  const std::string what = problem.find(dir) == std::string::npos ? dir + ": " + problem : problem;
+  if (steps.size() < 2) fail("{}; it is the only checkpoint: move {} away to start anew", what, run_dir.string());
+  fail("{}; move {} away to go on from step {}", what, dir, steps[steps.size() - 2]);
 }
 
 std::optional<Recipe> trained_recipe(const fs::path& run_dir) {
@@ -72,8 +77,7 @@ std::optional<Recipe> trained_recipe(const fs::path& run_dir) {
   try {
     return parse_recipe(read_state(dir).recipe, (dir / "trainer" / "state.json").string() + ": recipe", {});
   } catch (const Error& e) {
-    // Nothing is thrown away by itself: it may be a wrong mount, or a disk that should be looked after.
-    fail("cannot go on from {}: {}; {}", dir.string(), e.what(), way_out(run_dir));
+    fail_to_resume(run_dir, e.what());
   }
 }
 

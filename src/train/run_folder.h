@@ -43,7 +43,7 @@ Recipe resumed_recipe(const std::filesystem::path& run_dir, const std::vector<st
 // The command that trains on from a run's newest checkpoint: a run's length sets its schedules, so it is another run.
 std::string longer_command(const std::filesystem::path& run_dir, const Recipe& recipe, std::int64_t tokens);
 
-// How a checkpoint that cannot be used is got out of the way, for messages: which step is before it, or none.
-std::string way_out(const std::filesystem::path& run_dir);
+// Throws Error: `problem` keeps the run from going on from its newest checkpoint, and how that is got out of the way.
+[[noreturn]] void fail_to_resume(const std::filesystem::path& run_dir, const std::string& problem);
 
 }  // namespace hadal::train

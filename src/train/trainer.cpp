@@ -108,9 +108,11 @@ bool Trainer::resume() {
     in_.rows->restore(state_.loader);
     guard_.restore(state_.guard);
   } catch (const Error& e) {
-    // Nothing is thrown away by itself: it may be a wrong mount, or a disk that should be looked after.
-    fail("cannot go on from {}: {}; {}", dir.string(), e.what(), way_out(in_.run_dir));
+    fail_to_resume(in_.run_dir, e.what());
   }
+  if (state_.validation != validator_.name())
+    fail("data.heldout: gives '{}', the run was validated on '{}': figures of different rows do not compare",
+         validator_.name(), state_.validation);
   saved_step_ = state_.step;
   check_metrics();
   ask_for_whole();
@@ -124,7 +126,7 @@ bool Trainer::resume() {
   return true;
 }
 
-// Model, position and validation are those that the recipe gives after so many steps.
+// Model and position are those that the recipe gives after so many steps.
 void Trainer::check_state(const fs::path& dir) const {
   const std::string where = (dir / "trainer" / "state.json").string();
   const std::string differs = config_difference(dir, in_.config);
@@ -134,9 +136,6 @@ void Trainer::check_state(const fs::path& dir) const {
     tokens += schedules_.rows.rows_at(tokens) * r_.data.sequence_length;
   if (tokens != state_.tokens)
     fail("{}: {} tokens after step {}: with this recipe there are {}", where, state_.tokens, state_.step, tokens);
-  if (state_.validation != validator_.name())
-    fail("{}: the run is validated on '{}', data.heldout now gives '{}': figures of different rows do not compare",
-         where, state_.validation, validator_.name());
 }
 
 // The lines that are there must be this run's; that some are missing is said.

@@ -114,7 +114,7 @@ fails "no run" "$hadal" pretrain --resume nowhere
 longer=$(sed -n 's/^half: the run is finished; to train longer: hadal //p' log)
 [ -n "$longer" ] || die "a finished run does not say so"
 fails "longer" "$hadal" pretrain recipe.toml --run half --set train.tokens=768
-[[ $said == *": to train longer, hadal ${longer}" ]] || die "longer: $said"
+[[ $said == "half: its schedules end after 384 tokens; to train longer: hadal ${longer}" ]] || die "longer: $said"
 # shellcheck disable=SC2086 # words of a command
 "$hadal" ${longer/NEW/longer} >log 2>&1 || die "the command to train longer fails"
 [ "$(wc -l <longer/metrics.jsonl)" = 6 ] || die "the longer run has other steps"

@@ -232,7 +232,7 @@ TEST_F(SavedRun, LongerTrainingIsAnotherRun) {
       "hadal pretrain {0}/recipe.toml --run NEW --init-from {0}/checkpoints/step-00000006 --set "
       "train.tokens={1} --set data.seed=2",
       (folder_ / "run").string(), 8 * kRowTokens);
-  EXPECT_TRUE(contains(error, command)) << error;
+  EXPECT_TRUE(contains(error, "its schedules end after 576 tokens; to train longer: " + command)) << error;
 }
 
 TEST_F(SavedRun, ResumedRecipeIsThatOfTheRun) {
