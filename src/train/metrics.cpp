@@ -235,6 +235,11 @@ std::vector<StepMetrics> MetricsReader::lines(std::string_view text) {
   return all;
 }
 
+void each_step(const std::filesystem::path& path, const std::function<void(StepMetrics)>& f) {
+  MetricsReader reader(path.string());
+  each_line(read_file(path), [&](std::string_view one) { f(reader.line(one)); });
+}
+
 std::vector<StepMetrics> read_metrics(const std::filesystem::path& path) {
   return MetricsReader(path.string()).lines(read_file(path));
 }

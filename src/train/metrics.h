@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,8 @@ class MetricsReader {
   std::optional<StepMetrics> last_;
 };
 
+// Calls f with every step of a file, one after the other. Throws Error as MetricsReader.
+void each_step(const std::filesystem::path& path, const std::function<void(StepMetrics)>& f);
 // All steps of a file. Throws Error as MetricsReader.
 std::vector<StepMetrics> read_metrics(const std::filesystem::path& path);
 

@@ -45,8 +45,7 @@ class Trainer {
   Optimizer make_optimizer();
   bool resume();
   void check_state(const fs::path& dir) const;
-  void check_metrics() const;
-  void ask_for_whole();
+  void take_up_metrics();
   void begin();
   StepMetrics pending_step() const;
   void one_step(TrainerOutcome& outcome);
@@ -114,8 +113,7 @@ bool Trainer::resume() {
     fail("data.heldout: gives '{}', the run was validated on '{}': figures of different rows do not compare",
          validator_.name(), state_.validation);
   saved_step_ = state_.step;
-  check_metrics();
-  ask_for_whole();
+  take_up_metrics();
   const std::string isa(kernels::name_of(cx_.isa()));
   if (state_.build != build_id() || state_.isa != isa) {
     say(fmt::format(
@@ -138,33 +136,29 @@ void Trainer::check_state(const fs::path& dir) const {
     fail("{}: {} tokens after step {}: with this recipe there are {}", where, state_.tokens, state_.step, tokens);
 }
 
-// The lines that are there must be this run's; that some are missing is said.
-void Trainer::check_metrics() const {
+// The lines that are there must be this run's; that some are missing is said. A finished run may be asked for the whole
+// text after all.
+void Trainer::take_up_metrics() {
   const fs::path path = in_.run_dir / "metrics.jsonl";
   std::int64_t step = 0, tokens = 0, there = 0;
-  for (const StepMetrics& m : fs::exists(path) ? read_metrics(path) : std::vector<StepMetrics>()) {
-    if (m.step > state_.step) break;
-    for (; step < m.step; ++step) tokens += schedules_.rows.rows_at(tokens) * r_.data.sequence_length;
-    if (m.tokens != tokens)
-      fail("{}: {} tokens after step {}: in this run there were {}: move the file of another run away", path.string(),
-           m.tokens, m.step, tokens);
-    ++there;
+  StepMetrics last;
+  if (fs::exists(path)) {
+    each_step(path, [&](StepMetrics m) {
+      if (m.step > state_.step) return;
+      for (; step < m.step; ++step) tokens += schedules_.rows.rows_at(tokens) * r_.data.sequence_length;
+      if (m.tokens != tokens)
+        fail("{}: {} tokens after step {}: in this run there were {}: move the file of another run away", path.string(),
+             m.tokens, m.step, tokens);
+      ++there;
+      last = std::move(m);
+    });
   }
   const std::int64_t lacks = state_.step - (state_.pending.empty() ? 0 : 1) - there;
   if (lacks > 0)
     say(fmt::format("note: {} lacks {} of the {} steps so far: curves will have a gap", path.string(), lacks,
                     state_.step));
-}
-
-// A finished run may be asked for the whole text after all.
-void Trainer::ask_for_whole() {
-  const fs::path path = in_.run_dir / "metrics.jsonl";
-  if (state_.tokens < r_.train.tokens || !state_.pending.empty() || !validator_.reads_whole() || !fs::exists(path))
-    return;
-  const std::vector<StepMetrics> log = read_metrics(path);
-  if (log.empty() || log.back().step != state_.step) return;
-  StepMetrics last = log.back();
-  if (last.validations.size() > 1) return;
+  const bool finished = state_.tokens >= r_.train.tokens && state_.pending.empty() && last.step == state_.step;
+  if (!finished || !validator_.reads_whole() || last.validations.size() > 1) return;
   last.validations.clear();
   state_.pending = to_json(last);
 }
@@ -287,8 +281,11 @@ void Trainer::give_up() {
 // What comes before the first step.
 void Trainer::begin() {
   const fs::path before = in_.run_dir / "before.json";
-  if (const fs::path metrics = in_.run_dir / "metrics.jsonl"; fs::exists(metrics) && fs::file_size(metrics) > 0)
-    say(fmt::format("note: {} has no checkpoint: the run starts from its beginning", in_.run_dir.string()));
+  if (const fs::path metrics = in_.run_dir / "metrics.jsonl"; fs::exists(metrics)) {
+    if (fs::file_size(metrics) > 0)
+      say(fmt::format("note: {} has no checkpoint: the run starts from its beginning", in_.run_dir.string()));
+    fs::remove(metrics);
+  }
   log_.emplace(in_.run_dir, 0, in_.config);
   fs::remove(before);
   if (validator_.empty()) return;
@@ -372,7 +369,7 @@ TrainerOutcome train(const kernels::Context& cx, const TrainerInput& input) {
   require_same_recipe(input.run_dir, input.recipe);
   Trainer trainer(cx, input, !list_checkpoints(input.run_dir).empty());
   const RunFolder folder(input.run_dir);
-  require_same_recipe(input.run_dir, input.recipe);  // it may have waited for another process's lock to go
+  require_same_recipe(input.run_dir, input.recipe);  // another process may have trained meanwhile
   remove_temporaries(input.run_dir);
   remove_unfinished(input.run_dir);
   write_file_atomically(input.run_dir / "recipe.toml", to_toml(input.recipe));
