@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/bench_table.h"
+#include "cli/options.h"
 #include "cli/runtime.h"
 
 namespace hadal::cli {
@@ -153,12 +154,12 @@ void add_bench_attention(CLI::App& bench) {
   add_bench_options(*verb, a->common);
   verb->add_option("--dtype", a->dtype, "f32 or bf16")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
   verb->add_option("--lengths", a->lengths, "tokens of a sequence, multiples of 64")
-      ->check(CLI::Range(64, 1 << 20))
+      ->transform(whole(64, 1 << 20))
       ->check(CLI::Validator(
           [](const std::string& v) { return std::stoll(v) % 64 == 0 ? "" : v + " is not a multiple of 64"; }, ""))
       ->capture_default_str();
   verb->add_option("--tokens", a->tokens, "rows of the batch: as many sequences as fit, one at least")
-      ->check(CLI::Range(1, 1 << 20))
+      ->transform(whole(1, 1 << 20))
       ->capture_default_str();
   verb->callback([a] { run(*a); });
 }

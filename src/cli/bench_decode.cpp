@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/bench_table.h"
+#include "cli/options.h"
 #include "engine/bench.h"
 #include "model/load.h"
 #include "model/serve.h"
@@ -106,10 +107,10 @@ void add_bench_decode(CLI::App& bench) {
   verb->add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")")->capture_default_str();
   verb->add_option("--dtype", a->dtype, "f32 or bf16")->capture_default_str();
   verb->add_option("--context", a->context, "positions in the cache")
-      ->check(CLI::Range(1, 1 << 17))
+      ->transform(whole(1, 1 << 17))
       ->capture_default_str();
   verb->add_option("--tokens", a->tokens, "tokens whose median counts")
-      ->check(CLI::Range(1, 4096))
+      ->transform(whole(1, 4096))
       ->capture_default_str();
   verb->callback([a] { run(*a); });
 }

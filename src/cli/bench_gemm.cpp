@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/bench_table.h"
+#include "cli/options.h"
 #include "cli/runtime.h"
 #include "model/build.h"
 
@@ -121,7 +122,7 @@ void add_bench_gemm(CLI::App& bench) {
   add_bench_options(*verb, a->common);
   verb->add_option("--preset", a->presets, "models whose shapes are run (" + model::preset_names() + ")")
       ->capture_default_str();
-  verb->add_option("--tokens", a->tokens, "rows of the batch")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  verb->add_option("--tokens", a->tokens, "rows of the batch")->transform(whole(1, 1 << 20))->capture_default_str();
   verb->callback([a] { run(*a); });
 }
 

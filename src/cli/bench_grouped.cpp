@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "cli/bench_table.h"
+#include "cli/options.h"
 #include "cli/runtime.h"
 #include "model/config.h"
 #include "ops/dispatch.h"
@@ -139,9 +140,9 @@ void add_bench_grouped(CLI::App& bench) {
   add_bench_options(*verb, a->common);
   verb->add_option("--preset", a->preset, "model whose experts are run (" + model::preset_names() + ")")
       ->capture_default_str();
-  verb->add_option("--tokens", a->tokens, "rows of the batch")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  verb->add_option("--tokens", a->tokens, "rows of the batch")->transform(whole(1, 1 << 20))->capture_default_str();
   verb->add_option("--spread", a->spread, "how uneven the loads are: 0 about even, 0.5 as early in training")
-      ->check(CLI::Range(0.0, 10.0))
+      ->transform(real(0, 10))
       ->capture_default_str();
   verb->callback([a] { run(*a); });
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/bench_table.h"
+#include "cli/options.h"
 #include "cli/runtime.h"
 
 namespace hadal::cli {
@@ -148,9 +149,9 @@ void add_bench_memory(CLI::App& bench) {
       bench.add_subcommand("memory", "norm, SwiGLU and optimizer: share of the rate of a plain copy or read");
   add_bench_options(*verb, a->common);
   verb->add_option("--mebibytes", a->mebibytes, "bytes a kernel reads and writes: more than the caches hold")
-      ->check(CLI::Range(1, 1 << 16))
+      ->transform(whole(1, 1 << 16))
       ->capture_default_str();
-  verb->add_option("--width", a->width, "columns of a row")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  verb->add_option("--width", a->width, "columns of a row")->transform(whole(1, 1 << 20))->capture_default_str();
   verb->callback([a] { run(*a); });
 }
 

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/bench.h"
+#include "cli/options.h"
 #include "data/checksum.h"
 #include "data/documents.h"
 #include "data/mixed_text.h"
@@ -180,10 +181,12 @@ void add_bench_tokenizer(CLI::App& bench) {
   verb->add_option("--tokenizer", a->tokenizer, "folder with the tokenizer.json that encodes")->required();
   verb->add_option("--text", a->texts, ".txt, .jsonl or .jsonl.zst to measure on; none: a generated mixed text");
   verb->add_option("--bytes", a->bytes, "size of the generated text")
-      ->check(CLI::Range(1, 1 << 30))
+      ->transform(whole(1, 1 << 30))
       ->capture_default_str();
-  verb->add_option("--seed", a->seed, "key of the generated text")->capture_default_str();
-  verb->add_option("--vocab-size", a->vocab_size, "tokens to train")->capture_default_str();
+  verb->add_option("--seed", a->seed, "key of the generated text")->transform(whole(0))->capture_default_str();
+  verb->add_option("--vocab-size", a->vocab_size, "tokens to train")
+      ->transform(whole(256, 1 << 24))
+      ->capture_default_str();
   verb->add_option("--out", a->out, "folder for the texts, the ids and the trained tokenizer, to compare with");
   verb->callback([a] { run(*a); });
 }

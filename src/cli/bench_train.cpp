@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/bench.h"
+#include "cli/options.h"
 #include "train/bench.h"
 #include "train/recipe.h"
 
@@ -98,10 +99,10 @@ void add_bench_train(CLI::App& bench) {
   add_bench_options(*verb, a->common);
   verb->add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")")->capture_default_str();
   verb->add_option("--dtype", a->dtype, "f32, bf16 or fp8")->capture_default_str();
-  verb->add_option("--rows", a->rows, "rows of a step")->check(CLI::Range(1, 4096))->capture_default_str();
-  verb->add_option("--sequence", a->sequence, "tokens of a row")->check(CLI::Range(2, 1 << 20))->capture_default_str();
-  verb->add_option("--steps", a->steps, "steps whose median counts")->check(CLI::Range(1, 1000))->capture_default_str();
-  verb->add_option("--warmup", a->warmup, "steps before them")->check(CLI::Range(0, 1000))->capture_default_str();
+  verb->add_option("--rows", a->rows, "rows of a step")->transform(whole(1, 4096))->capture_default_str();
+  verb->add_option("--sequence", a->sequence, "tokens of a row")->transform(whole(2, 1 << 20))->capture_default_str();
+  verb->add_option("--steps", a->steps, "steps whose median counts")->transform(whole(1, 1000))->capture_default_str();
+  verb->add_option("--warmup", a->warmup, "steps before them")->transform(whole(0, 1000))->capture_default_str();
   verb->callback([a] { run(*a); });
 }
 

@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <new>
@@ -63,17 +62,6 @@ int report_failure(const std::exception& error) {
     print(error.what());
   }
   return 1;
-}
-
-CLI::Validator positive(double largest) {
-  return CLI::Validator(
-      [largest](std::string& text) -> std::string {
-        double value = 0;
-        if (CLI::detail::lexical_cast(text, value) && value > 0 && value <= largest) return "";
-        return fmt::format("{} must be a number above 0{}", text,
-                           std::isfinite(value) && value > largest ? fmt::format(", at most {}", largest) : "");
-      },
-      "POSITIVE");
 }
 
 }  // namespace hadal::cli

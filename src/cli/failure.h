@@ -7,7 +7,6 @@
 namespace CLI {
 class App;
 class ParseError;
-class Validator;
 }  // namespace CLI
 
 namespace hadal::cli {
@@ -24,8 +23,5 @@ void warn(const std::string& text);
 
 // The same with "note: ": what the user should know, though nothing is wrong.
 void note(const std::string& text);
-
-// For add_option(...)->check(): a number above 0, at most `largest`.
-CLI::Validator positive(double largest = 1e15);
 
 }  // namespace hadal::cli

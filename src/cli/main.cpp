@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
   hadal::cli::add_pretrain(app);
   hadal::cli::add_generate(app);
   hadal::cli::add_chat(app);
+  hadal::cli::add_recipe(app);
   hadal::cli::add_report(app);
   hadal::cli::add_verify(app);
   hadal::cli::add_watch(app);

@@ -4,13 +4,14 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "cli/options.h"
 #include "model/accounting.h"
 
 namespace hadal::cli {
 
 void add_memory_limit(CLI::App& verb, std::size_t& bytes) {
   verb.add_option("--memory-limit", bytes, "most memory it may take, as 8GiB; 0: what cgroup and system leave")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(byte_size());
 }
 
 MemoryLimit limit_of(std::size_t option) { return option > 0 ? MemoryLimit{option, "--memory-limit"} : memory_limit(); }

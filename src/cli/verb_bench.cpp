@@ -2,14 +2,15 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/bench.h"
+#include "cli/options.h"
 #include "cli/verbs.h"
 
 namespace hadal::cli {
 
 void add_bench_options(CLI::App& verb, BenchOptions& options) {
-  verb.add_option("--threads", options.threads, "0: all CPUs")->check(CLI::Range(0, 1024));
+  add_threads(verb, options.threads);
   verb.add_option("--seconds", options.seconds, "how long to measure, about; three rounds at least")
-      ->check(CLI::Range(0.0, 3600.0))
+      ->transform(real(0, 3600))
       ->capture_default_str();
   verb.add_flag("--json", options.json, "print one JSON object (docs/bench.md names its keys)");
   verb.add_flag("--quick", options.quick, "tiny sizes, one run of each: whether it runs, not how fast");

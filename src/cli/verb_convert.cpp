@@ -10,7 +10,8 @@
 #include "base/model_folder.h"
 #include "base/new_folder.h"
 #include "base/progress.h"
-#include "cli/failure.h"
+#include "cli/notes.h"
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "io/convert.h"
 #include "model/load.h"
@@ -92,6 +93,7 @@ void run(const Arguments& a) {
   const model::Config config = model::config_of_weights(model::load_config(from), source);
   model::check_weights(config, source);
   model::check_copies(config, source);
+  note_missing_mtp(a.source);
   std::optional<io::Safetensors> averages;
   if (a.ema) averages = open_averages(from);
   NewFolder target(a.target, a.force, is_model_file);

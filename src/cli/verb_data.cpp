@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "base/words.h"
 #include "cli/failure.h"
+#include "cli/options.h"
 #include "cli/text_inputs.h"
 #include "cli/verbs.h"
 #include "data/generate.h"
@@ -138,7 +139,7 @@ void add_data(CLI::App& app) {
   p->add_flag("--force", pa->options.replace, "replace the shards of an earlier preparation in that folder");
   p->add_option("--validation-share", pa->options.validation_share,
                 "this share of the text goes to OUT/validation, by documents, or by parts of long ones; e.g. 0.01")
-      ->check(CLI::Range(0.0, 0.999));
+      ->transform(real(0, 0.999));
   p->add_option("--seed", pa->options.seed, "of the choice for validation: same seed, same choice")
       ->capture_default_str();
   p->add_flag("--json", pa->as_json, "one line of JSON on standard output");
@@ -146,7 +147,7 @@ void add_data(CLI::App& app) {
   CLI::App* g = verb->add_subcommand(
       "generate", "made-up text from word lists, as .jsonl: a stand-in where no real text is to be had");
   g->add_option("--kind", a->kind, "prose, code, json or numbers")->capture_default_str();
-  g->add_option("--seed", a->seed, "same seed, same text");
+  g->add_option("--seed", a->seed, "same seed, same text")->transform(whole(0));
   g->add_option("--bytes", a->bytes, "about how much")->check(positive());
   g->add_option("--out", a->out, "file to write")->required();
   g->callback([a] { generate(a->kind, a->seed, a->bytes, a->out); });

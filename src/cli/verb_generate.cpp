@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "cli/notes.h"
 #include "cli/runtime.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
@@ -66,6 +67,7 @@ engine::Generated stream(engine::Generator& generator, const text::Tokenizer& to
 
 void generate(const Arguments& a) {
   model::CausalLm model = model::load_model(a.model, dtype_from_name(a.dtype));
+  note_missing_mtp(a.model);
   const text::Tokenizer tokenizer = text::Tokenizer::load(a.model);
   Runtime runtime(a.threads);
   model::pack_for_serving(runtime.context(), model);
@@ -124,6 +126,7 @@ std::vector<std::int32_t> turn(const text::Tokenizer& tokenizer, const std::stri
 
 void chat(const Arguments& a) {
   model::CausalLm model = model::load_model(a.model, dtype_from_name(a.dtype));
+  note_missing_mtp(a.model);
   const text::Tokenizer tokenizer = text::Tokenizer::load(a.model);
   Runtime runtime(a.threads);
   model::pack_for_serving(runtime.context(), model);

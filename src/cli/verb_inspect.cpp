@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "cli/failure.h"
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "model/accounting.h"
 #include "model/names.h"
@@ -114,12 +114,9 @@ Subject open_subject(const std::string& what) {
   Subject s{model::load_config(what), {}};
   if (!fs::is_directory(what) || !io::has_weights(what)) return s;
   const io::HfDir dir(what);
-  const std::int64_t announced = s.config.num_nextn_predict_layers;
+  if (const std::string line = model::missing_mtp(s.config, dir); !line.empty())
+    s.notes.push_back(line + ": what is missing is left out");
   s.config = model::config_of_weights(s.config, dir);
-  if (s.config.num_nextn_predict_layers != announced) {
-    s.notes.push_back(
-        fmt::format("config.json announces {} MTP modules, the weights hold none: counted without", announced));
-  }
   const std::vector<std::string> problems = model::weight_problems(s.config, dir);
   constexpr std::size_t kShown = 20;
   for (std::size_t i = 0; i < std::min(problems.size(), kShown); ++i)
@@ -129,14 +126,24 @@ Subject open_subject(const std::string& what) {
   return s;
 }
 
-void run(const std::string& what, std::int64_t sequence, bool as_json) {
-  const Subject s = open_subject(what);
-  const model::Accounting a = model::account(s.config, sequence);
-  if (as_json) {
-    fmt::print("{}\n", to_json(s.config, a).dump(1));
+struct Arguments {
+  std::string what;
+  std::int64_t sequence = 4096;
+  bool as_json = false, as_config = false;
+};
+
+void run(const Arguments& a) {
+  const Subject s = open_subject(a.what);
+  if (a.as_config) {
+    fmt::print("{}", model::config_json(s.config, DType::f32));
     return;
   }
-  print_table(what, s.config, a, sequence);
+  const model::Accounting count = model::account(s.config, a.sequence);
+  if (a.as_json) {
+    fmt::print("{}\n", to_json(s.config, count).dump(1));
+    return;
+  }
+  print_table(a.what, s.config, count, a.sequence);
   print_checkpoint(s.config);
   if (!s.notes.empty()) fmt::print("\n");
   for (const std::string& note : s.notes) fmt::print("weights: {}\n", note);
@@ -145,20 +152,17 @@ void run(const std::string& what, std::int64_t sequence, bool as_json) {
 }  // namespace
 
 void add_inspect(CLI::App& app) {
-  struct Arguments {
-    std::string what;
-    std::int64_t sequence = 4096;
-    bool as_json = false;
-  };
   auto a = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("inspect", "parameters, FLOPs and cache of a preset or a model folder");
   verb->add_option("model", a->what,
                    "preset (" + model::preset_names() +
                        "), model folder or its config.json; a folder named like a preset: ./NAME")
       ->required();
-  verb->add_option("--sequence", a->sequence, "tokens of a row, for the FLOPs of training")->check(positive());
-  verb->add_flag("--json", a->as_json, "print one JSON object");
-  verb->callback([a] { run(a->what, a->sequence, a->as_json); });
+  verb->add_option("--sequence", a->sequence, "tokens of a row, for the FLOPs of training")
+      ->transform(whole(1, 1 << 24));
+  CLI::Option* json = verb->add_flag("--json", a->as_json, "print one JSON object");
+  verb->add_flag("--config", a->as_config, "print its config.json, a template for one of your own")->excludes(json);
+  verb->callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "cli/failure.h"
 #include "cli/memory.h"
+#include "cli/options.h"
 #include "cli/runtime.h"
 #include "cli/verbs.h"
 #include "train/setup.h"
@@ -17,8 +19,7 @@ namespace hadal::cli {
 namespace {
 
 struct Arguments {
-  std::string recipe;
-  std::vector<std::string> overrides;
+  RecipeOptions recipe;
   std::size_t memory_limit = 0;
   bool as_json = false, no_time = false;
 };
@@ -92,30 +93,16 @@ nlohmann::ordered_json to_json(const Plan& p, const MemoryLimit& limit) {
   return j;
 }
 
-// Without a tokenizer: the vocabulary is the architecture's own.
-model::Config own_config(const train::Recipe& r) {
-  model::Config c = r.model.config.empty() ? model::preset(r.model.preset) : model::load_config(r.model.config);
-  if (r.model.vocab_size > 0) c.vocab_size = r.model.vocab_size;
-  if (r.data.sequence_length > c.max_position_embeddings) {
-    fail("data.sequence_length = {}: the model has positions for {}", r.data.sequence_length,
-         c.max_position_embeddings);
-  }
-  return c;
-}
-
 void run(const Arguments& a) {
-  const train::Recipe recipe = train::load_recipe(a.recipe, a.overrides);
+  const train::Recipe recipe = train::load_recipe(a.recipe.recipe, a.recipe.overrides());
   Plan plan;
   const Runtime runtime(static_cast<int>(recipe.train.threads));
   plan.program = resident_bytes();
-  std::optional<text::Tokenizer> tokenizer;
-  if (!recipe.data.tokenizer.empty()) tokenizer = text::Tokenizer::load(recipe.data.tokenizer);
-  const model::Config config = tokenizer ? train::config_of(recipe, *tokenizer) : own_config(recipe);
-  std::optional<train::LoaderRows> rows;
-  if (tokenizer && !recipe.data.train.empty()) rows.emplace(train::open_rows(recipe, *tokenizer)).next();
-  train::ValidationText heldout;
-  if (tokenizer) heldout = train::open_validation(recipe, *tokenizer);
-  const train::ValidationRows validation = train::validation_rows(recipe, heldout.rows.size());
+  train::Opened opened = train::open_recipe(recipe, train::Need::plan);
+  for (const std::string& line : opened.notes) note(line);
+  if (opened.rows) opened.rows->next();
+  const model::Config& config = opened.config;
+  const train::ValidationRows validation = train::validation_rows(recipe, opened.heldout.rows.size());
   plan.data = resident_bytes() - std::min(plan.program, resident_bytes());
   const MemoryLimit limit = limit_of(a.memory_limit);
   plan.memory = train::plan_memory(runtime.context(), recipe, config, validation.ends);
@@ -142,8 +129,7 @@ void add_plan(CLI::App& app) {
   plan->require_subcommand(1);
   auto a = std::make_shared<Arguments>();
   CLI::App* verb = plan->add_subcommand("train", "memory and time of a recipe's step");
-  verb->add_option("recipe", a->recipe, "TOML file (recipes/README.md)")->required();
-  verb->add_option("--set", a->overrides, "section.key=value, over the recipe");
+  add_recipe_options(*verb, a->recipe);
   add_memory_limit(*verb, a->memory_limit);
   verb->add_flag("--no-time", a->no_time, "memory only: no calibration");
   verb->add_flag("--json", a->as_json, "print one JSON object");

@@ -10,7 +10,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "cli/failure.h"
 #include "cli/memory.h"
+#include "cli/options.h"
 #include "cli/runtime.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
@@ -24,8 +26,8 @@ namespace hadal::cli {
 namespace {
 
 struct Arguments {
-  std::string recipe, run, resume, init_from;
-  std::vector<std::string> overrides;
+  RecipeOptions recipe;
+  std::string run, resume, init_from;
   std::size_t memory_limit = 0;
 };
 
@@ -73,12 +75,12 @@ class ValidationBar {
 };
 
 train::Recipe recipe_of(const Arguments& a) {
-  if (!a.resume.empty()) return train::resumed_recipe(a.resume, a.overrides);
-  if (a.recipe.empty()) fail("hadal pretrain: RECIPE is needed (or --resume RUN)");
+  if (!a.resume.empty()) return train::resumed_recipe(a.resume, a.recipe.overrides());
+  if (a.recipe.recipe.empty()) fail("hadal pretrain: RECIPE is needed (or --resume RUN)");
   if (a.run.empty()) fail("--run: must name a folder");
-  std::vector<std::string> overrides = a.overrides;
+  std::vector<std::string> overrides = a.recipe.overrides();
   if (!a.init_from.empty()) overrides.push_back("model.init_from=" + a.init_from);
-  return train::load_recipe(a.recipe, overrides);
+  return train::load_recipe(a.recipe.recipe, overrides);
 }
 
 void run(const Arguments& a) {
@@ -86,15 +88,15 @@ void run(const Arguments& a) {
   train::TrainerInput in;
   in.recipe = recipe_of(a);
   in.run_dir = a.resume.empty() ? a.run : a.resume;
-  if (in.recipe.data.tokenizer.empty())
-    fail("{}: key 'data.tokenizer' is needed: a folder with tokenizer.json", a.recipe);
-  if (in.recipe.train.tokens == 0) fail("{}: key 'train.tokens' is needed: how many tokens to train on", a.recipe);
-  const text::Tokenizer tokenizer = text::Tokenizer::load(in.recipe.data.tokenizer);
-  in.config = train::config_of(in.recipe, tokenizer);
-  train::LoaderRows rows = train::open_rows(in.recipe, tokenizer);
-  in.rows = &rows;
-  in.heldout = train::open_validation(in.recipe, tokenizer);
-  in.bytes_of = [&](std::int32_t id) { return train::bytes_of_token(tokenizer, id); };
+  const bool resumes = !train::list_checkpoints(in.run_dir).empty();
+  train::Opened opened = train::open_recipe(in.recipe, resumes ? train::Need::resumption : train::Need::training);
+  quietly([&] {
+    for (const std::string& line : opened.notes) note(line);
+  });
+  in.config = opened.config;
+  in.rows = &*opened.rows;
+  in.heldout = std::move(opened.heldout);
+  in.bytes_of = [&](std::int32_t id) { return train::bytes_of_token(*opened.tokenizer, id); };
   in.stop = &stop_flag();
   Runtime runtime(static_cast<int>(in.recipe.train.threads));
   const model::Accounting count = model::account(in.config, in.recipe.data.sequence_length);
@@ -152,9 +154,8 @@ void add_pretrain(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
   CLI::App* verb =
       app.add_subcommand("pretrain", "train a model from a recipe; the same command resumes an interrupted run");
-  CLI::Option* recipe = verb->add_option("recipe", a->recipe, "TOML file (recipes/README.md)");
+  CLI::Option* recipe = add_recipe_options(*verb, a->recipe)->required(false);
   CLI::Option* folder = verb->add_option("--run", a->run, "folder of the run");
-  verb->add_option("--set", a->overrides, "section.key=value, over the recipe");
   CLI::Option* from =
       verb->add_option("--init-from", a->init_from, "model folder to start from (a new run, not a resumption)");
   verb->add_option("--resume", a->resume,

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/progress.h"
-#include "cli/failure.h"
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "model/accounting.h"
 #include "train/checkpoint.h"

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/report/text_plot.h"
-#include "cli/failure.h"
+#include "cli/options.h"
 #include "cli/runtime.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
@@ -23,8 +23,9 @@ namespace {
 constexpr std::int64_t kQuickSteps = 12, kQuickRows = 4, kFewTokens = 100000;
 
 struct Arguments {
-  std::string recipe, out, source;
-  std::vector<std::string> overrides, heldout;
+  RecipeOptions recipe;
+  std::string out, source;
+  std::vector<std::string> heldout;
   std::vector<std::int64_t> seeds = {1, 2, 3};
   std::vector<double> gammas = {1e-3, 2e-2}, alphas = {1e-3, 1e-1};
   std::int64_t modules = 2;
@@ -76,10 +77,12 @@ struct Opened {
 
  private:
   static train::Recipe load(const Arguments& a) {
-    train::Recipe r = train::load_recipe(a.recipe, a.overrides);
-    if (r.data.tokenizer.empty()) fail("{}: key 'data.tokenizer' is needed: a folder with tokenizer.json", a.recipe);
+    train::Recipe r = train::load_recipe(a.recipe.recipe, a.recipe.overrides());
+    if (r.data.tokenizer.empty())
+      fail("{}: key 'data.tokenizer' is needed: a folder with tokenizer.json", a.recipe.recipe);
     if (a.quick) r.train.tokens = kQuickSteps * r.train.rows * r.data.sequence_length;
-    if (r.train.tokens == 0) fail("{}: key 'train.tokens' is needed: how many tokens each run trains on", a.recipe);
+    if (r.train.tokens == 0)
+      fail("{}: key 'train.tokens' is needed: how many tokens each run trains on", a.recipe.recipe);
     r.data.heldout.clear();  // measured here, by kinds
     return r;
   }
@@ -172,15 +175,16 @@ std::string distinct(const std::vector<std::int64_t>& seeds) {
 }
 
 void add_common(CLI::App* verb, const std::shared_ptr<Arguments>& a) {
-  verb->add_option("recipe", a->recipe, "TOML file (recipes/README.md)")->required();
+  add_recipe_options(*verb, a->recipe);
   verb->add_option("--out", a->out, "folder of the study: its runs, report.html, study.json")->required();
   verb->add_option("--heldout", a->heldout, "NAME=FOLDER: a kind of held-out text and its token shards; again for more")
-      ->required();
-  verb->add_option("--set", a->overrides, "section.key=value, over the recipe");
+      ->required()
+      ->allow_extra_args(false);
   verb->add_option("--seeds", a->seeds, "of weights and data order, as 1,2,3")
       ->delimiter(',')
       ->capture_default_str()
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{999999}));
+      ->allow_extra_args(false)
+      ->transform(whole(0, 999999));
   verb->add_option("--source", a->source, "where the text is from, for the report");
   verb->add_flag("--quick", a->quick, "one seed, a few steps, a few held-out rows: to see that it works");
 }
@@ -196,14 +200,16 @@ void add_study(CLI::App& app) {
   balance->add_option("--gammas", a->gammas, "further values of balance.gamma, first seed")
       ->delimiter(',')
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 10.0));
+      ->allow_extra_args(false)
+      ->transform(real_f32(0, 10));
   balance->add_option("--alphas", a->alphas, "further values of balance.alpha, first seed")
       ->delimiter(',')
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 10.0));
+      ->allow_extra_args(false)
+      ->transform(real_f32(0, 10));
   CLI::App* mtp = verb->add_subcommand("mtp", "with and without multi-token prediction, at the same data and compute");
   add_common(mtp, a);
-  mtp->add_option("--modules", a->modules, "MTP modules, one a depth")->capture_default_str()->check(CLI::Range(1, 8));
+  mtp->add_option("--modules", a->modules, "MTP modules, one a depth")->capture_default_str()->transform(whole(1, 8));
   const auto checked = [a](void (*study)(const Arguments&)) {
     if (const std::string problem = distinct(a->seeds); !problem.empty()) fail("{}", problem);
     study(*a);

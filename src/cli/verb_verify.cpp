@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "cli/notes.h"
+#include "cli/options.h"
 #include "cli/runtime.h"
 #include "cli/verbs.h"
 #include "verify/replay.h"
@@ -76,6 +78,7 @@ void run(const Arguments& a) {
   options.form = a.form == "absorbed" ? nn::MlaForm::latent : nn::MlaForm::expanded;
   Runtime runtime(a.threads);
   const verify::Report report = verify::replay(runtime.context(), a.dir, a.reference, options);
+  note_missing_mtp(a.dir);
   if (a.as_json) {
     print_json(report);
   } else {
@@ -101,7 +104,7 @@ void add_verify(CLI::App& app) {
   verb->add_option("--dtype", a->dtype, "compute type")->check(CLI::IsMember({"f32", "bf16"}));
   verb->add_option("--form", a->form, "form of MLA for logits and greedy text")
       ->check(CLI::IsMember({"expanded", "absorbed"}));
-  verb->add_option("--threads", a->threads, "0: all CPUs")->check(CLI::Range(0, 1024));
+  add_threads(*verb, a->threads);
   verb->add_flag("--json", a->as_json, "print one JSON object");
   verb->callback([a] { run(*a); });
 }

@@ -11,10 +11,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "cli/failure.h"
+#include "cli/options.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "train/checkpoint.h"
+#include "train/setup.h"
 #include "train/tensorboard.h"
 #include "train/watch.h"
 
@@ -58,9 +59,10 @@ std::vector<std::string> gates_of(const fs::path& run) {
   if (!steps.empty()) return train::gate_names(model::load_config(*std::max_element(steps.begin(), steps.end())));
   if (!fs::exists(run / "recipe.toml")) return {};
   const train::Recipe recipe = train::load_recipe(run / "recipe.toml", {});
-  if (recipe.model.config.empty()) return train::gate_names(model::preset(recipe.model.preset));
-  if (!fs::exists(recipe.model.config)) return {};
-  return train::gate_names(model::load_config(recipe.model.config));
+  const auto& m = recipe.model;
+  const std::string& file = !m.config.empty() || !m.preset.empty() ? m.config : m.init_from;
+  if (!file.empty() && !fs::exists(file)) return {};
+  return train::gate_names(train::architecture(recipe));
 }
 
 void fit(train::View& view) {

@@ -16,6 +16,7 @@ void add_plan(CLI::App& app);
 void add_pretrain(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_chat(CLI::App& app);
+void add_recipe(CLI::App& app);
 void add_report(CLI::App& app);
 void add_verify(CLI::App& app);
 void add_watch(CLI::App& app);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,13 +64,18 @@ struct Config {
   bool operator==(const Config&) const = default;
 };
 
-// Reads config.json (or a folder that has one). Throws Error naming the file, the field and the value that is not
-// supported.
-Config load_config(const std::filesystem::path& dir_or_json);
+// Fields of config.json that a recipe sets over a file or a preset: official name ("rope_scaling.factor" for one inside
+// an object) to JSON text.
+using ConfigFields = std::map<std::string, std::string>;
+
+// Reads config.json (or a folder that has one), as if it also had `fields`. Throws Error naming the file, every field
+// that is missing, or the field and the value that is not supported.
+Config load_config(const std::filesystem::path& dir_or_json, const ConfigFields& fields = {});
 // What transformers and we load; dtype goes to torch_dtype.
 std::string config_json(const Config& config, DType dtype);
 // tiny, demo, study, bench-100m, v2-lite, moonlight, v2, v3. Throws Error that lists them for any other name.
 Config preset(std::string_view name);
+Config preset(std::string_view name, const ConfigFields& fields);
 bool is_preset(std::string_view name);
 std::string preset_names();  // separated by commas
 

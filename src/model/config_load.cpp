@@ -1,5 +1,6 @@
 // config.json, strictly: a field that is not understood is an error, so that no architecture is silently substituted.
-#include <cmath>
+#include <limits>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -7,34 +8,13 @@
 #include "base/json.h"
 #include "base/model_folder.h"
 #include "model/config.h"
+#include "model/config_reader.h"
 
 namespace hadal::model {
 
 namespace {
 
-// Fields that change nothing of what is computed at inference or in our training, whatever they say.
-const std::set<std::string> kIgnored = {"architectures",
-                                        "auto_map",
-                                        "torch_dtype",
-                                        "dtype",
-                                        "transformers_version",
-                                        "_name_or_path",
-                                        "use_cache",
-                                        "pretraining_tp",
-                                        "attention_dropout",
-                                        "pad_token_id",
-                                        "unk_token_id",
-                                        "sep_token_id",
-                                        "decoder_start_token_id",
-                                        "return_dict",
-                                        "output_hidden_states",
-                                        "output_attentions",
-                                        "output_router_logits",
-                                        "id2label",
-                                        "label2id",
-                                        "problem_type",
-                                        "chunk_size_feed_forward"};
-// The same for MLA models: leftovers of training, and what transformers derives from other fields.
+// Of MLA models, without influence: leftovers of training, and what transformers derives from other fields.
 const std::set<std::string> kIgnoredMla = {"aux_loss_alpha",      "seq_aux",  "ep_size",    "router_aux_loss_coef",
                                            "num_key_value_heads", "head_dim", "qk_head_dim"};
 // Of a dense MLA model.
@@ -52,100 +32,7 @@ const std::set<std::string> kIgnoredDense = {"moe_intermediate_size",
 // Both belong to use_sliding_window, which must be false.
 const std::set<std::string> kIgnoredGqa = {"sliding_window", "max_window_layers"};
 
-constexpr std::int64_t kLayers = 1024, kExperts = 4096, kHead = 1 << 16, kWidth = 1 << 20,
-                       kCount = 1 << 24;  // so that no product overflows
-
-class Reader {
- public:
-  Reader(const json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object.is_object()) fail("{}: must be a JSON object", where_);
-  }
-  bool has(const std::string& key) const { return object_.contains(key) && !object_[key].is_null(); }
-
-  // A whole number from low to high, written as an integer or as a float.
-  std::int64_t integer(const std::string& key, std::int64_t low, std::int64_t high) {
-    require(key);
-    return integer_of(key, object_[key], low, high);
-  }
-  std::int64_t integer_or(const std::string& key, std::int64_t missing, std::int64_t low, std::int64_t high) {
-    return take(key) ? integer_of(key, object_[key], low, high) : missing;
-  }
-  double positive(const std::string& key) {
-    require(key);
-    return positive_or(key, 0);
-  }
-  double positive_or(const std::string& key, double missing) {
-    const double v = number_or(key, missing);
-    if (has(key) && v <= 0) wrong(key, "above 0");
-    return v;
-  }
-  double number_or(const std::string& key, double missing) {
-    if (!take(key)) return missing;
-    if (!object_[key].is_number()) wrong(key, "a number");
-    return object_[key].get<double>();
-  }
-  bool boolean_or(const std::string& key, bool missing) {
-    if (!take(key)) return missing;
-    if (!object_[key].is_boolean()) wrong(key, "true or false");
-    return object_[key].get<bool>();
-  }
-  std::string string_or(const std::string& key, const std::string& missing) {
-    if (!take(key)) return missing;
-    if (!object_[key].is_string()) wrong(key, "a string");
-    return object_[key].get<std::string>();
-  }
-  const json* object(const std::string& key) {
-    if (!take(key)) return nullptr;
-    if (!object_[key].is_object()) wrong(key, "an object");
-    return &object_[key];
-  }
-  // One integer or a list of them.
-  std::vector<std::int64_t> integers(const std::string& key) {
-    if (!take(key)) return {};
-    if (!object_[key].is_array()) return {integer_of(key, object_[key], 0, kCount)};
-    std::vector<std::int64_t> all;
-    for (const json& v : object_[key]) all.push_back(integer_of(key, v, 0, kCount));
-    return all;
-  }
-  void must_be(const std::string& key, const json& value) {
-    if (take(key) && object_[key] != value) wrong(key, value.dump() + " for this model_type");
-  }
-  // The key must be in the file, be it as null.
-  void require_stated(const std::string& key, std::string_view meaning) const {
-    if (!object_.contains(key)) fail("{}: field '{}' is missing ({})", where_, key, meaning);
-  }
-  [[noreturn]] void wrong(const std::string& key, std::string_view rule) const {
-    fail("{}: field '{}' = {}: must be {}", where_, key, object_.contains(key) ? object_[key].dump() : "missing", rule);
-  }
-  void ignore(const std::set<std::string>& keys) { used_.insert(keys.begin(), keys.end()); }
-  void finish() const {
-    for (const auto& [key, value] : object_.items()) {
-      if (!used_.contains(key) && !value.is_null()) {
-        fail("{}: unknown field '{}' = {}: hadal does not know what it would change", where_, key, value.dump());
-      }
-    }
-  }
-  const std::string& where() const { return where_; }
-
- private:
-  bool take(const std::string& key) {
-    used_.insert(key);
-    return has(key);
-  }
-  void require(const std::string& key) {
-    if (!take(key)) fail("{}: field '{}' is missing", where_, key);
-  }
-  std::int64_t integer_of(const std::string& key, const json& v, std::int64_t low, std::int64_t high) const {
-    const double d = v.is_number() ? v.get<double>() : std::nan("");
-    if (!(d == std::floor(d))) wrong(key, "an integer");
-    if (d < static_cast<double>(low) || d > static_cast<double>(high))
-      wrong(key, fmt::format("from {} to {}", low, high));
-    return static_cast<std::int64_t>(d);
-  }
-  const json& object_;
-  std::string where_;
-  std::set<std::string> used_;
-};
+using Reader = ConfigReader;
 
 Family family_of(Reader& r) {
   const std::string type = r.string_or("model_type", "");
@@ -162,7 +49,11 @@ RopeScaling read_scaling(Reader& r, const Config& c) {
   const std::string field = r.has("rope_type") ? "rope_type" : "type";
   if (r.has("rope_type") && r.has("type") && type != old) r.wrong("type", "equal to rope_type");
   r.must_be("partial_rotary_factor", 1.0);
-  if (type == "default") return s;
+  if (type == "default") {  // whatever stands beside it
+    r.ignore({"factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "mscale", "mscale_all_dim",
+              "low_freq_factor", "high_freq_factor", "attention_factor", "truncate"});
+    return s;
+  }
   if (type != "yarn" && type != "llama3") r.wrong(field, "yarn, llama3 or default");
   s.factor = r.positive("factor");
   s.original_max_position_embeddings =
@@ -191,7 +82,8 @@ void read_rope(Reader& r, Config& c) {
   if (old != nullptr && parameters != nullptr) r.wrong("rope_scaling", "absent where rope_parameters is there");
   const json* object = parameters != nullptr ? parameters : old;
   if (object == nullptr) return;
-  Reader inner(*object, r.where() + (parameters != nullptr ? ": rope_parameters" : ": rope_scaling"));
+  const std::string name = parameters != nullptr ? "rope_parameters" : "rope_scaling";
+  Reader inner(*object, r.where() + ": " + name, r.set(), name + ".");
   const double theta = inner.positive_or("rope_theta", c.rope_theta);
   if (r.has("rope_theta") && theta != c.rope_theta) inner.wrong("rope_theta", "equal to the rope_theta beside it");
   c.rope_theta = theta;
@@ -221,8 +113,6 @@ void read_groups(Reader& r, Config& c) {
   }
 }
 
-// Where V3's file lacks a switch that V3 and its relatives set differently, that is an error; V2 has transformers'
-// defaults.
 void read_gate(Reader& r, Config& c) {
   const bool v3 = c.family == Family::deepseek_v3;
   c.topk_method = read_method(r, v3);
@@ -230,7 +120,6 @@ void read_gate(Reader& r, Config& c) {
   c.scoring_func = v3 ? Scoring::sigmoid : Scoring::softmax;
   c.moe_intermediate_size = r.integer("moe_intermediate_size", 1, kWidth);
   c.num_experts_per_tok = r.integer("num_experts_per_tok", 1, c.n_routed_experts);
-  r.require_stated("n_shared_experts", "0 or null means none");
   c.n_shared_experts = r.integer_or("n_shared_experts", 0, 0, kExperts);
   read_groups(r, c);
   c.norm_topk_prob = r.boolean_or("norm_topk_prob", v3);
@@ -242,7 +131,6 @@ void read_gate(Reader& r, Config& c) {
 
 void read_mla(Reader& r, Config& c) {
   r.ignore(kIgnoredMla);
-  r.require_stated("q_lora_rank", "null means none");
   c.q_lora_rank = r.integer_or("q_lora_rank", 0, 0, kWidth);
   c.kv_lora_rank = r.integer("kv_lora_rank", 1, kWidth);
   c.qk_nope_head_dim = r.integer("qk_nope_head_dim", 1, kHead);
@@ -253,7 +141,6 @@ void read_mla(Reader& r, Config& c) {
   r.must_be("attention_bias", false);
   r.must_be("mlp_bias", false);
   r.must_be("rope_interleave", true);
-  r.require_stated("n_routed_experts", "0 or null means a dense model");
   c.n_routed_experts = r.integer_or("n_routed_experts", 0, 0, kExperts);
   if (c.n_routed_experts > 0) {
     read_gate(r, c);
@@ -284,14 +171,59 @@ void read_gqa(Reader& r, Config& c) {
   if (c.family == Family::qwen2) r.ignore(kIgnoredGqa);
 }
 
-}  // namespace
+// Every field that must be there and is not, in one line. Where V3's file lacks a switch that V3 and its relatives set
+// differently, that is an error; V2 has transformers' defaults. q_lora_rank, n_routed_experts and n_shared_experts may
+// be null, but must be stated.
+void check_missing(const Reader& r, Family family) {
+  std::vector<std::string> needed = {"vocab_size",          "hidden_size",       "num_hidden_layers",
+                                     "num_attention_heads", "intermediate_size", "max_position_embeddings"};
+  std::vector<std::string> stated;
+  if (family == Family::deepseek_v3 || family == Family::deepseek_v2) {
+    needed.insert(needed.end(), {"kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"});
+    stated = {"q_lora_rank", "n_routed_experts"};
+    if (r.has("n_routed_experts") && !r.is("n_routed_experts", 0)) {
+      stated.push_back("n_shared_experts");
+      needed.insert(needed.end(), {"moe_intermediate_size", "num_experts_per_tok"});
+      if (family == Family::deepseek_v3)
+        needed.insert(needed.end(), {"n_group", "topk_group", "routed_scaling_factor", "first_k_dense_replace"});
+      if (r.is("topk_method", "group_limited_greedy")) needed.insert(needed.end(), {"n_group", "topk_group"});
+    }
+  }
+  std::vector<std::pair<std::string, std::string>> missing;  // and what null would mean
+  for (const std::string& key : needed) {
+    if (!r.has(key)) missing.emplace_back(key, "");
+  }
+  for (const std::string& key : stated) {
+    if (!r.stated(key)) missing.emplace_back(key, " (null means none)");
+  }
+  if (missing.empty()) return;
+  if (missing.size() == 1) fail("{}: field '{}' is missing{}", r.where(), missing[0].first, missing[0].second);
+  std::string list;
+  for (const auto& [key, meaning] : missing) list += fmt::format("{}'{}'{}", list.empty() ? "" : ", ", key, meaning);
+  fail("{}: fields {} are missing", r.where(), list);
+}
 
-Config load_config(const std::filesystem::path& dir_or_json) {
-  const fs::path given = model_folder(dir_or_json), path = fs::is_directory(given) ? given / "config.json" : given;
-  const json j = read_json(path);
-  Reader r(j, path.string());
+// No count of parameters or bytes may overflow, whatever the sizes are each for itself.
+void check_size(const Reader& r, const Config& c) {
+  const auto d = [](std::int64_t n) { return static_cast<double>(n); };
+  const double experts = d(c.n_routed_experts + c.n_shared_experts) * 3 * d(c.moe_intermediate_size);
+  const double heads =
+      d(c.num_attention_heads) * d(2 * (c.qk_nope_head_dim + c.qk_rope_head_dim + c.v_head_dim) + 4 * c.head_dim);
+  const double layer =
+      d(c.hidden_size) * (experts + 3 * d(c.intermediate_size) + heads) + heads * d(c.q_lora_rank + c.kv_lora_rank);
+  const double all =
+      d(c.num_hidden_layers + c.num_nextn_predict_layers) * layer + 2 * d(c.vocab_size) * d(c.hidden_size);
+  if (all > 1e15) fail("{}: its sizes make about {:.0e} parameters: there may be 1e15", r.where(), all);
+  const double scale = c.softmax_scale();
+  if (!(scale <= std::numeric_limits<float>::max()))
+    fail("{}: rope_scaling makes the scale of attention {}: more than f32 holds", r.where(), scale);
+}
+
+Config read_config(const json& j, const std::string& where, const std::set<std::string>& set) {
+  Reader r(j, where, set);
   Config c;
   c.family = family_of(r);
+  check_missing(r, c.family);
   c.vocab_size = r.integer("vocab_size", 1, kCount);
   c.hidden_size = r.integer("hidden_size", 1, kWidth);
   c.num_hidden_layers = r.integer("num_hidden_layers", 1, kLayers);
@@ -302,10 +234,8 @@ Config load_config(const std::filesystem::path& dir_or_json) {
   c.tie_word_embeddings = r.boolean_or("tie_word_embeddings", false);
   c.initializer_range = r.positive_or("initializer_range", 0.02);
   r.must_be("hidden_act", "silu");
-  r.must_be("is_encoder_decoder", false);
   c.bos_token_id = r.integer_or("bos_token_id", -1, 0, kCount);
   c.eos_token_ids = r.integers("eos_token_id");
-  r.ignore(kIgnored);
   if (c.is_mla()) {
     read_mla(r, c);
   } else {
@@ -316,7 +246,62 @@ Config load_config(const std::filesystem::path& dir_or_json) {
     r.wrong("quantization_config", "absent: quantised checkpoints must be converted to bf16 first");
   }
   r.finish();
+  check_size(r, c);
   return c;
+}
+
+// rope_parameters as rope_scaling and rope_theta: one spelling to set fields in.
+void spell_rope_old(json& j) {
+  if (!j.contains("rope_parameters") || !j["rope_parameters"].is_object() || j.contains("rope_scaling")) return;
+  json parameters = j["rope_parameters"];
+  j.erase("rope_parameters");
+  if (parameters.contains("rope_theta")) j["rope_theta"] = parameters["rope_theta"];
+  parameters.erase("rope_theta");
+  j["rope_scaling"] = parameters;
+}
+
+// The fields of a recipe, over those of a file.
+std::set<std::string> set_fields(json& j, const ConfigFields& fields, const std::string& where) {
+  std::set<std::string> set;
+  if (fields.empty()) return set;
+  if (!j.is_object()) fail("{}: must be a JSON object", where);
+  spell_rope_old(j);
+  for (const auto& [name, text] : fields) {
+    std::string path = name == "rope_parameters.rope_theta" ? "rope_theta" : name;
+    if (path.starts_with("rope_parameters")) path.replace(0, 15, "rope_scaling");
+    const json value = parse_json(text, "model." + name);
+    const auto dot = path.find('.');
+    set.insert(path);
+    set.insert(path.substr(0, dot));
+    if (dot == std::string::npos) {
+      j[path] = value;
+    } else {
+      json& inner = j[path.substr(0, dot)];
+      if (!inner.is_object()) inner = json::object();
+      const std::string key = path.substr(dot + 1);
+      if (key == "type" || key == "rope_type") inner.erase(key == "type" ? "rope_type" : "type");
+      inner[key] = value;
+    }
+  }
+  return set;
+}
+
+}  // namespace
+
+Config load_config(const std::filesystem::path& dir_or_json, const ConfigFields& fields) {
+  const fs::path given = model_folder(dir_or_json), path = fs::is_directory(given) ? given / "config.json" : given;
+  json j = read_json(path);
+  const std::set<std::string> set = set_fields(j, fields, path.string());
+  return read_config(j, path.string(), set);
+}
+
+Config preset(std::string_view name, const ConfigFields& fields) {
+  const Config own = preset(name);
+  if (fields.empty()) return own;
+  const std::string where = fmt::format("preset {}", name);
+  json j = parse_json(config_json(own, DType::f32), where);
+  const std::set<std::string> set = set_fields(j, fields, where);
+  return read_config(j, where, set);
 }
 
 }  // namespace hadal::model

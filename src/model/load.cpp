@@ -1,10 +1,12 @@
 #include "model/load.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/rng.h"
 #include "base/model_folder.h"
 #include "io/convert.h"
@@ -23,11 +25,11 @@ void check_copy(const io::HfDir& dir, const std::string& copy, const std::string
   fail("{}: '{}' differs from '{}', of which it must be a copy{}", dir.path().string(), copy, original, hint);
 }
 
+// The folder has been checked.
 void read_weights(CausalLm& model, const io::HfDir& dir) {
-  check_weights(model.config(), dir);
-  check_copies(model.config(), dir);
   model.visit([&](const nn::Parameter& p) {
     each_checkpoint_tensor(p, *p.value, [&](const std::string& name, const Tensor& to) {
+      if (!dir.contains(name)) return;  // of an MTP module that starts afresh
       io::convert_into(dir.tensor(name), to, dir.path().string() + ": tensor '" + name + "'");
     });
   });
@@ -60,21 +62,71 @@ CausalLm load_model(const std::filesystem::path& given, DType act, std::optional
   const io::HfDir weights(dir);
   Config config = config_of_weights(stated, weights);
   if (mtp_hidden) config.mtp_hidden = *mtp_hidden;
+  check_weights(config, weights);
+  check_copies(config, weights);
   CausalLm model(config, act);
   read_weights(model, weights);
   return model;
 }
 
-void load_weights(CausalLm& model, const std::filesystem::path& dir) {
-  read_weights(model, io::HfDir(dir));
-  model.visit([&](const nn::Parameter& p) {
-    each_checkpoint_tensor(p, *p.value, [&](const std::string& name, const Tensor& t) {
-      for (std::int64_t i = 0; i < t.numel(); ++i) {
-        const float v = t.dtype() == DType::bf16 ? static_cast<float>(t.data<bf16>()[i]) : t.data<float>()[i];
-        if (!std::isfinite(v)) fail("{}: tensor '{}' holds {}: no model to start from", dir.string(), name, v);
-      }
-    });
-  });
+namespace {
+
+bool all_finite(const Tensor& t) {
+  for (std::int64_t i = 0; i < t.numel(); ++i) {
+    if (!std::isfinite(t.dtype() == DType::bf16 ? static_cast<float>(t.data<bf16>()[i]) : t.data<float>()[i]))
+      return false;
+  }
+  return true;
+}
+
+// The config by which a folder's weights are checked as a start: its own count of MTP modules.
+Config config_of_start(const Config& config, const io::HfDir& dir) {
+  Config c = config;
+  c.num_nextn_predict_layers = std::max(c.num_nextn_predict_layers, load_config(dir.path()).num_nextn_predict_layers);
+  return config_of_weights(c, dir);
+}
+
+std::string differing_fields(const Config& own, const Config& run) {
+  const json a = parse_json(config_json(own, DType::f32), "config"),
+             b = parse_json(config_json(run, DType::f32), "config");
+  std::string list;
+  for (const auto& [key, value] : b.items()) {
+    if (key == "num_nextn_predict_layers" || (a.contains(key) && a[key] == value)) continue;
+    list += fmt::format("{}{} ({} -> {})", list.empty() ? "" : ", ", key, a.contains(key) ? a[key].dump() : "none",
+                        value.dump());
+  }
+  return list;
+}
+
+}  // namespace
+
+std::vector<std::string> check_start(const Config& config, const std::filesystem::path& path) {
+  const io::HfDir dir(path);
+  const Config start = config_of_start(config, dir);
+  check_weights(start, dir);
+  check_copies(start, dir);
+  for (const CheckpointTensor& t : checkpoint_tensors(config)) {
+    if (!dir.contains(t.name) || !t.copy_of.empty()) continue;
+    const std::string what = path.string() + ": tensor '" + t.name + "'";
+    if (!all_finite(io::converted(dir.tensor(t.name), DType::f32, what)))
+      fail("{} holds NaN or infinity: no model to start from", what);
+  }
+  std::vector<std::string> notes;
+  if (const std::string line = missing_mtp(config, dir); !line.empty())
+    notes.push_back(line + ": what is missing starts afresh");
+  if (start.num_nextn_predict_layers > config.num_nextn_predict_layers) {
+    notes.push_back(fmt::format("{}: of its {} MTP modules {} are trained further", path.string(),
+                                start.num_nextn_predict_layers, config.num_nextn_predict_layers));
+  }
+  if (const std::string list = differing_fields(load_config(path), config); !list.empty())
+    notes.push_back(fmt::format("{}: this run has another {}", (path / "config.json").string(), list));
+  return notes;
+}
+
+void load_weights(CausalLm& model, const std::filesystem::path& path) {
+  const io::HfDir dir(path);
+  check_weights(config_of_start(model.config(), dir), dir);
+  read_weights(model, dir);
 }
 
 void init_model(CausalLm& model, std::uint64_t seed, double std, double embedding_std) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "io/hf_dir.h"
 #include "model/causal_lm.h"
@@ -27,8 +28,14 @@ void check_copies(const Config& config, const io::HfDir& dir);
 // embedding_std: for embed_tokens alone; 0: the same.
 void init_model(CausalLm& model, std::uint64_t seed, double std, double embedding_std = 0);
 
-// Copies the weights of `dir` into the model, which has been built already (--init-from). Configs must agree in every
-// shape. Throws Error naming the tensor, too, if a weight is NaN or infinite: training would go nowhere from there.
+// Whether training of `config` can start from the weights of a folder (model.init_from): every tensor in its shape,
+// each value finite. MTP modules that the folder has no tensor of may be missing. Reads all weights. Throws Error
+// naming the tensor. Returns lines for the user: MTP modules that start afresh or are left out, fields in which the
+// configs differ.
+std::vector<std::string> check_start(const Config& config, const std::filesystem::path& dir);
+
+// Copies the weights of `dir` into the model, which has been built already. Configs must agree in every shape. What the
+// folder lacks by check_start's rules stays as it is in the model.
 void load_weights(CausalLm& model, const std::filesystem::path& dir);
 
 // What lies beside the weights: config.json, generation_config.json and, if tokenizer_dir is not empty, the tokenizer's

@@ -92,7 +92,8 @@ std::vector<std::string> weight_problems(const Config& c, const io::HfDir& dir) 
   }
   if (c.tie_word_embeddings) known.insert("lm_head.weight");
   for (const std::string& name : dir.names()) {
-    if (!known.contains(name) && !is_buffer(name)) {
+    // transformers saves what a model has none of as tensors without elements: there is nothing to place.
+    if (!known.contains(name) && !is_buffer(name) && numel(dir.info(name).shape) > 0) {
       problems.push_back(fmt::format("unexpected tensor '{}': the config has no place for it", name));
     }
   }
@@ -100,13 +101,22 @@ std::vector<std::string> weight_problems(const Config& c, const io::HfDir& dir) 
 }
 
 Config config_of_weights(Config c, const io::HfDir& dir) {
+  std::int64_t last = 0;  // the last module of which there is a tensor
   for (const std::string& name : dir.names()) {
-    for (std::int64_t k = 0; k < c.num_nextn_predict_layers; ++k) {
-      if (name.starts_with(layer_prefix(c.num_hidden_layers + k))) return c;
+    for (std::int64_t k = last; k < c.num_nextn_predict_layers; ++k) {
+      if (name.starts_with(layer_prefix(c.num_hidden_layers + k))) last = k + 1;
     }
   }
-  c.num_nextn_predict_layers = 0;
+  c.num_nextn_predict_layers = last;
   return c;
+}
+
+std::string missing_mtp(const Config& stated, const io::HfDir& dir) {
+  const std::int64_t counted = stated.num_nextn_predict_layers,
+                     held = config_of_weights(stated, dir).num_nextn_predict_layers;
+  if (held == counted) return "";
+  return fmt::format("{}: the config counts {} MTP module{}, the weights hold {}", dir.path().string(), counted,
+                     counted == 1 ? "" : "s", held == 0 ? "none" : std::to_string(held));
 }
 
 }  // namespace hadal::model

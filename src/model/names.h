@@ -32,11 +32,15 @@ std::vector<io::TensorSpec> checkpoint_specs(const Config& config, DType dtype);
 std::vector<io::TensorSpec> fp8_checkpoint(const Config& config);
 
 // What is wrong with the tensors of a folder, a line each: missing, of another shape, or without a place in the config.
-// MTP's copies, and lm_head where the head is tied, may be there or not. Reads headers only.
+// MTP's copies, and lm_head where the head is tied, may be there or not, and tensors without elements do not count.
+// Reads headers only.
 std::vector<std::string> weight_problems(const Config& config, const io::HfDir& dir);
 
-// transformers drops MTP layers when it saves, yet keeps num_nextn_predict_layers: 0 then, if no tensor of them is
-// there.
+// transformers drops MTP layers when it saves, yet keeps num_nextn_predict_layers: here it counts the modules up to the
+// last one of which there is a tensor.
 Config config_of_weights(Config config, const io::HfDir& dir);
+// The line about modules that are counted and not there, the same from every verb, which adds what becomes of them;
+// empty if all are there.
+std::string missing_mtp(const Config& stated, const io::HfDir& dir);
 
 }  // namespace hadal::model

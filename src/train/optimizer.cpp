@@ -59,6 +59,10 @@ double Optimizer::grad_norm(const kernels::Context& cx) const {
 
 void Optimizer::step(const kernels::Context& cx, double lr, double grad_scale, std::int64_t step) {
   const auto t = static_cast<double>(step);
+  // The moments decay by beta as f32 holds it, so their bias is that of the same number: near 1 the two differ.
+  const auto bias = [t](double beta) {
+    return static_cast<float>(1 - std::pow(static_cast<double>(static_cast<float>(beta)), t));
+  };
   for (TrainedParameter& p : parameters_) {
     Tensor& compute = *p.parameter.value;
     kernels::run(cx, kernels::AdamW{.n = p.master.numel(),
@@ -74,8 +78,8 @@ void Optimizer::step(const kernels::Context& cx, double lr, double grad_scale, s
                                     .beta2 = static_cast<float>(settings_.beta2),
                                     .eps = static_cast<float>(settings_.eps),
                                     .decay = p.decays ? static_cast<float>(settings_.decay) : 0.0f,
-                                    .bias1 = static_cast<float>(1 - std::pow(settings_.beta1, t)),
-                                    .bias2 = static_cast<float>(1 - std::pow(settings_.beta2, t))});
+                                    .bias1 = bias(settings_.beta1),
+                                    .bias2 = bias(settings_.beta2)});
     p.grad = Tensor();
   }
 }

@@ -8,13 +8,16 @@
 #include <variant>
 #include <vector>
 
+#include "model/config.h"
 #include "nn/input.h"
 
 namespace hadal::train {
 
 struct Recipe {
   struct {
-    std::string preset = "demo", config, init_from;
+    // The architecture: `config`, else that of `init_from`, else `preset`, demo if none is named; `fields` over it.
+    std::string preset, config, init_from;
+    model::ConfigFields fields;
     std::int64_t vocab_size = 0, seed = 1;
     double init_std = 0, embedding_std = 0;
     std::string dtype = "bf16";
@@ -87,7 +90,7 @@ Recipe load_recipe(const std::filesystem::path& path, const std::vector<std::str
 // The same of a text; `what` is named in the Error.
 Recipe parse_recipe(std::string_view text, const std::string& what, const std::vector<std::string>& overrides);
 
-// As resolved, TOML with every key. Reading it back gives the same recipe.
+// As resolved, TOML with every key, its meaning and its default. Reading it back gives the same recipe.
 std::string to_toml(const Recipe& recipe);
 
 // Lines "key: before -> after" for keys that may not change between a run and its resumption; empty if none.

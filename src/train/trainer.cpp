@@ -10,9 +10,11 @@
 #include "base/file.h"
 #include "model/accounting.h"
 #include "model/load.h"
+#include "model/names.h"
 #include "train/batch.h"
 #include "train/run_log.h"
 #include "train/schedule.h"
+#include "train/setup.h"
 #include "train/spike_guard.h"
 
 namespace hadal::train {
@@ -42,6 +44,7 @@ class Trainer {
   TrainerOutcome run(const RunFolder& folder);
 
  private:
+  void set_initial_weights();
   Optimizer make_optimizer();
   bool resume();
   void check_state(const fs::path& dir) const;
@@ -80,14 +83,15 @@ class Trainer {
   std::int64_t saved_step_ = -1;
 };
 
-Optimizer Trainer::make_optimizer() {
-  if (has_checkpoints_) {
-    // resume() writes over every weight
-  } else if (r_.model.init_from.empty()) {
+void Trainer::set_initial_weights() {
+  const std::string& start = r_.model.init_from;
+  if (start.empty() || !model::missing_mtp(in_.config, io::HfDir(start)).empty())
     model::init_model(model_, static_cast<std::uint64_t>(r_.model.seed), r_.model.init_std, r_.model.embedding_std);
-  } else {
-    model::load_weights(model_, r_.model.init_from);
-  }
+  if (!start.empty()) model::load_weights(model_, start);
+}
+
+Optimizer Trainer::make_optimizer() {
+  if (!has_checkpoints_) set_initial_weights();  // else resume() writes over every weight
   const AdamWSettings settings{r_.optimizer.beta1, r_.optimizer.beta2, r_.optimizer.eps, r_.optimizer.weight_decay,
                                dtype_from_name(r_.optimizer.moments)};
   return Optimizer(model_, settings);
@@ -350,22 +354,11 @@ TrainerOutcome Trainer::run(const RunFolder& folder) {
   return outcome;
 }
 
-// With one group both losses are constants: whoever weighs them expects something else.
-void check_groups(const TrainerInput& in) {
-  if (in.config.n_group > 1 && in.config.topk_method != model::TopkMethod::greedy) return;
-  const auto& b = in.recipe.balance;
-  for (const auto& [key, alpha] :
-       {std::pair{"device_alpha", b.device_alpha}, std::pair{"communication_alpha", b.communication_alpha}}) {
-    if (alpha > 0)
-      fail("balance.{} = {}: the model's gate has no groups of experts (n_group > 1): must be 0", key, alpha);
-  }
-}
-
 }  // namespace
 
 TrainerOutcome train(const kernels::Context& cx, const TrainerInput& input) {
   // All that can be wrong with the input is found before a folder is made, or one that is there is touched.
-  check_groups(input);
+  check_model(input.recipe, input.config);
   require_same_recipe(input.run_dir, input.recipe);
   Trainer trainer(cx, input, !list_checkpoints(input.run_dir).empty());
   const RunFolder folder(input.run_dir);

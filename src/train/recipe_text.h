@@ -1,0 +1,30 @@
+// What reading, checking and writing a recipe share: internal to recipe*.cpp.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "train/recipe.h"
+
+namespace hadal::train {
+
+// A key's value as TOML.
+std::string value_text(const RecipeKey& key);
+// A string as TOML: quoted, escaped.
+std::string toml_string(std::string_view text);
+
+const RecipeKey* find_key(const std::vector<RecipeKey>& all, std::string_view name);
+
+// Where a key got its value, for messages: "file.toml:12", "--set key=value"; "" stands for all others.
+using Sources = std::map<std::string, std::string, std::less<>>;
+
+// Throws Error for a value out of its range: where it stands, key, value, and what would be right.
+void check_ranges(Recipe& recipe, const Sources& sources);
+
+// For an unknown key: which of ours is meant, and how its value is converted from what other trainers take:
+// "did you mean 'lr.peak'?".
+std::string hint_for(std::string_view name);
+
+}  // namespace hadal::train
