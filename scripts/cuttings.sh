@@ -88,8 +88,8 @@ for cutting in ("whole", "documents", "pieces"):
     for seed in seeds:
         with open(f"{folder}/run-{cutting}-{seed}/metrics.jsonl") as f:
             steps = [json.loads(line) for line in f]
-        bits.append(steps[-1]["heldout_bits_per_byte"])
-        losses += [s["loss"] for s in steps[-50:]]
+        bits += [v["bits_per_byte"] for v in steps[-1]["validation"].values() if v["whole"]]
+        losses += [s["lm_loss"] for s in steps[-50:]]
     means[cutting] = sum(bits) / len(bits)
     print(f"| {cutting} | " + " | ".join(f"{b:.4f}" for b in bits) + f" | {means[cutting]:.4f} | {sum(losses) / len(losses):.3f} |")
 apart = max(means.values()) / min(means.values()) - 1
