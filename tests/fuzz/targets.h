@@ -29,6 +29,8 @@ std::filesystem::path write(const std::string& name, std::string_view content);
 // Calls f. An Error must be one short line of printable text with `file` in it; whatever else f throws comes through.
 // Returns whether f came to its end.
 bool expect_error_names(const std::string& file, const std::function<void()>& f);
+// How often f came to its end in this process.
+std::size_t read_whole();
 // Throws std::logic_error.
 void require(bool ok, const char* what);
 
