@@ -15,8 +15,9 @@ std::string with_checksum(std::string_view content) {
   data::ShardHeader header{};
   if (file.size() < sizeof header) return file;
   std::memcpy(&header, file.data(), sizeof header);
-  header.checksum =
-      data::shard_checksum(header, data::hash_bytes(std::as_bytes(std::span(file)).subspan(sizeof header)));
+  data::Checksum body;
+  body.add(std::as_bytes(std::span(file)).subspan(sizeof header));
+  header.checksum = data::shard_checksum(header, body.value());
   std::memcpy(file.data(), &header, sizeof header);
   return file;
 }
