@@ -48,7 +48,7 @@ void prepare(PrepareArguments& a) {
   a.options.threads = threads_of(a.inputs);
   Progress progress("preparing", static_cast<std::int64_t>(files.bytes), "bytes");
   a.options.progress = reading_progress(progress);
-  const data::Prepared p = data::prepare(files, tokenizer, data::tokenizer_hash(a.tokenizer), a.out, a.options);
+  const data::Prepared p = data::prepare(files, tokenizer, tokenizer.fingerprint(), a.out, a.options);
   progress.finish();
   print_notes(p.read);
   const std::string validation = (fs::path(a.out) / "validation").string();

@@ -29,13 +29,11 @@ struct Arguments {
   bool as_json = false, no_bos = false;
 };
 
-engine::GenerateSettings settings_of(const Arguments& a, const model::CausalLm& model,
-                                     const text::Tokenizer& tokenizer) {
+engine::GenerateSettings settings_of(const Arguments& a, const text::Tokenizer& tokenizer) {
   engine::GenerateSettings s = a.settings;
   s.form = a.form == "expanded" ? nn::MlaForm::expanded : nn::MlaForm::latent;
   s.overflow = a.overflow == "drop-oldest" ? engine::Overflow::drop_oldest : engine::Overflow::stop;
-  s.stop_tokens = model.config().eos_token_ids;
-  if (const auto eos = tokenizer.eos_id()) s.stop_tokens.push_back(*eos);
+  s.stop_tokens.assign(tokenizer.stop_tokens().ids.begin(), tokenizer.stop_tokens().ids.end());
   return s;
 }
 
@@ -71,7 +69,7 @@ void generate(const Arguments& a) {
   const text::Tokenizer tokenizer = text::Tokenizer::load(a.model);
   Runtime runtime(a.threads);
   model::pack_for_serving(runtime.context(), model);
-  engine::Generator generator(runtime.context(), model, settings_of(a, model, tokenizer));
+  engine::Generator generator(runtime.context(), model, settings_of(a, tokenizer));
   std::vector<std::int32_t> prompt = tokenizer.encode(a.prompt, !a.no_bos);
   if (prompt.empty()) {
     const auto bos = tokenizer.bos_id();
@@ -130,7 +128,9 @@ void chat(const Arguments& a) {
   const text::Tokenizer tokenizer = text::Tokenizer::load(a.model);
   Runtime runtime(a.threads);
   model::pack_for_serving(runtime.context(), model);
-  engine::Generator generator(runtime.context(), model, settings_of(a, model, tokenizer));
+  engine::GenerateSettings settings = settings_of(a, tokenizer);
+  if (const auto eos = tokenizer.eos_id()) settings.stop_tokens.push_back(*eos);  // it ends every turn
+  engine::Generator generator(runtime.context(), model, settings);
   fmt::print(stderr, "{}: Ctrl-C ends an answer; an empty line, Ctrl-D or Ctrl-C at the prompt ends the chat\n",
              a.model);
   std::string line;

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "cli/inspect_tokens.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "model/accounting.h"
@@ -133,6 +135,11 @@ struct Arguments {
 };
 
 void run(const Arguments& a) {
+  const std::optional<TokenReport> tokens = model::is_preset(a.what) ? std::nullopt : report_tokens(a.what);
+  if (tokens && tokens->alone && !a.as_config) {
+    fmt::print("{}", a.as_json ? "{\"tokenizer\": " + tokens->json + "}\n" : a.what + "\n" + tokens->text);
+    return;
+  }
   const Subject s = open_subject(a.what);
   if (a.as_config) {
     fmt::print("{}", model::config_json(s.config, DType::f32));
@@ -140,11 +147,14 @@ void run(const Arguments& a) {
   }
   const model::Accounting count = model::account(s.config, a.sequence);
   if (a.as_json) {
-    fmt::print("{}\n", to_json(s.config, count).dump(1));
+    json j = to_json(s.config, count);
+    if (tokens) j["tokenizer"] = json::parse(tokens->json);
+    fmt::print("{}\n", j.dump(1));
     return;
   }
   print_table(a.what, s.config, count, a.sequence);
   print_checkpoint(s.config);
+  if (tokens) fmt::print("{}", tokens->text);
   if (!s.notes.empty()) fmt::print("\n");
   for (const std::string& note : s.notes) fmt::print("weights: {}\n", note);
 }
@@ -153,7 +163,8 @@ void run(const Arguments& a) {
 
 void add_inspect(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("inspect", "parameters, FLOPs and cache of a preset or a model folder");
+  CLI::App* verb = app.add_subcommand(
+      "inspect", "parameters, FLOPs and cache of a preset or a model folder; where its special tokens come from");
   verb->add_option("model", a->what,
                    "preset (" + model::preset_names() +
                        "), model folder or its config.json; a folder named like a preset: ./NAME")

@@ -9,7 +9,6 @@
 #include "base/threads.h"
 #include "base/words.h"
 #include "data/batches.h"
-#include "data/checksum.h"
 #include "data/shard_writer.h"
 #include "data/validation_split.h"
 #include "text/piecewise.h"
@@ -120,9 +119,6 @@ Prepared prepare(const Inputs& inputs, const text::Tokenizer& tokenizer, std::ui
   return p;
 }
 
-std::uint64_t tokenizer_hash(const fs::path& dir) {
-  const MappedFile file(fs::is_directory(dir) ? dir / "tokenizer.json" : dir);
-  return hash_bytes(file.bytes());
-}
+std::uint64_t tokenizer_hash(const fs::path& dir) { return text::Tokenizer::load(dir).fingerprint(); }
 
 }  // namespace hadal::data

@@ -35,6 +35,7 @@ struct Prepared {
 Prepared prepare(const Inputs& inputs, const text::Tokenizer& tokenizer, std::uint64_t tokenizer_hash,
                  const std::filesystem::path& out, const PrepareOptions& options);
 
+// Tokenizer::fingerprint of a folder's tokenizer.
 std::uint64_t tokenizer_hash(const std::filesystem::path& tokenizer_dir);
 
 }  // namespace hadal::data

@@ -91,8 +91,7 @@ void AddedTokenFinder::cut(std::string_view text, CutPlace& place, bool open, Si
     const char* const after = p + found.size;
     const char* const stop = added.rstrip && !as_text ? skip(after, end, ClassSet{CharClass::white}) : after;
     if (open && (added.single_word || added.rstrip) && end - stop < kLongestChar) break;
-    p = after;  // also past a token that does not count; white space after it
-                // may begin the next token
+    p = after;  // also past a token that does not count; white space after it may begin the next token
     if (added.single_word && ((start > begin && is_word(scan_back(begin, start).code_point)) ||
                               (after < end && is_word(scan(after, end).code_point)))) {
       continue;
@@ -105,8 +104,7 @@ void AddedTokenFinder::cut(std::string_view text, CutPlace& place, bool open, Si
     gap(between(done, start), true);
     if (!as_text) {
       token(added.id);
-    } else if (stop > done) {  // a token before it may have swallowed white
-                               // space that it begins with
+    } else if (stop > done) {  // a token before it may have swallowed white space that it begins with
       (*control)(between(std::max(start, done), stop));
     }
     done = stop;
@@ -115,8 +113,7 @@ void AddedTokenFinder::cut(std::string_view text, CutPlace& place, bool open, Si
     gap(between(done, end), true);
     return;
   }
-  const char* sure = std::max(p, done);  // white space at its end may belong to
-                                         // an lstrip token that follows
+  const char* sure = std::max(p, done);  // white space at its end may belong to an lstrip token that follows
   while (any_lstrip_ && sure > done) {
     const Scanned c = scan_back(begin, sure);
     if (c.kind != CharClass::white) break;

@@ -17,8 +17,8 @@ std::uint64_t pack(std::int32_t left, std::int32_t right) {
 }  // namespace
 
 BpeModel::BpeModel(const std::array<std::int32_t, 256>& byte_ids, const std::vector<Merge>& merges,
-                   IdsByText whole_pieces)
-    : byte_ids_(byte_ids), whole_pieces_(std::move(whole_pieces)) {
+                   IdsByText whole_pieces, UnknownToken unknown)
+    : byte_ids_(byte_ids), whole_pieces_(std::move(whole_pieces)), unknown_(unknown) {
   bytes_missing_ = std::find(byte_ids.begin(), byte_ids.end(), -1) != byte_ids.end();
   unsigned bits = 4;
   while ((std::size_t{1} << bits) < merges.size() * 2) ++bits;
@@ -56,48 +56,64 @@ void BpeModel::encode(std::string_view piece, std::vector<std::int32_t>& out, Wo
   if (whole != whole_pieces_.end()) {
     out.push_back(whole->second);
   } else if (bytes_missing_) {
-    merge(without_missing(piece), out);
+    const std::vector<std::int32_t> known = known_ids(piece);
+    merge(
+        known.size(), [&](std::size_t i) { return known[i]; }, out);
   } else {
-    merge(piece, out);
+    merge(
+        piece.size(), [&](std::size_t i) { return byte_ids_[static_cast<std::uint8_t>(piece[i])]; }, out);
   }
   if (cached) cache->store(key, out.data() + before, out.size() - before);
 }
 
-std::string BpeModel::without_missing(std::string_view piece) const {
+std::vector<std::int32_t> BpeModel::known_ids(std::string_view piece) const {
   constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-  std::string out;
-  const auto has = [&](char byte) { return byte_ids_[static_cast<std::uint8_t>(byte)] >= 0; };
+  std::vector<std::int32_t> ids;
+  bool in_unknown = false;
+  const auto id_of = [&](char byte) { return byte_ids_[static_cast<std::uint8_t>(byte)]; };
+  const auto add = [&](char byte) {
+    if (const std::int32_t id = id_of(byte); id >= 0) {
+      ids.push_back(id);
+      in_unknown = false;
+    } else if (unknown_.id >= 0) {
+      if (!(unknown_.fuse && in_unknown)) ids.push_back(unknown_.id);
+      in_unknown = true;
+    }
+  };
   for (const char byte : piece) {
     const auto value = static_cast<std::uint8_t>(byte);
     const bool never_valid = value == 0xC0 || value == 0xC1 || value >= 0xF5;
-    if (has(byte)) {
-      out += byte;
-    } else if (never_valid && std::all_of(kReplacement.begin(), kReplacement.end(), has)) {
-      out += kReplacement;
+    const bool replaced = never_valid && id_of(byte) < 0 &&
+                          std::all_of(kReplacement.begin(), kReplacement.end(), [&](char c) { return id_of(c) >= 0; });
+    if (replaced) {
+      for (const char c : kReplacement) add(c);
+    } else {
+      add(byte);
     }
   }
-  return out;
+  return ids;
 }
 
-void BpeModel::merge(std::string_view piece, std::vector<std::int32_t>& out) const {
-  if (piece.empty()) return;
-  if (piece.size() <= kShort) {
-    merge_short(piece, out);
+template <class IdAt>
+void BpeModel::merge(std::size_t n, IdAt id_at, std::vector<std::int32_t>& out) const {
+  if (n == 0) return;
+  if (n <= kShort) {
+    merge_short(n, id_at, out);
   } else {
-    merge_long(piece, out);
+    merge_long(n, id_at, out);
   }
 }
 
-void BpeModel::merge_short(std::string_view piece, std::vector<std::int32_t>& out) const {
+template <class IdAt>
+void BpeModel::merge_short(std::size_t n, IdAt id_at, std::vector<std::int32_t>& out) const {
   std::int32_t ids[kShort];
   std::uint32_t ranks[kShort];  // of the pair (i, i + 1); the last one has none
   std::int32_t results[kShort];
-  std::size_t n = piece.size();
   const auto look = [&](std::size_t i) {
     const Slot slot = find(ids[i], ids[i + 1]);
     ranks[i] = slot.rank, results[i] = slot.result;
   };
-  for (std::size_t i = 0; i < n; ++i) ids[i] = byte_ids_[static_cast<std::uint8_t>(piece[i])];
+  for (std::size_t i = 0; i < n; ++i) ids[i] = id_at(i);
   for (std::size_t i = 0; i + 1 < n; ++i) look(i);
   ranks[n - 1] = kNoRank;
   for (;;) {
@@ -118,7 +134,8 @@ void BpeModel::merge_short(std::string_view piece, std::vector<std::int32_t>& ou
   out.insert(out.end(), ids, ids + n);
 }
 
-void BpeModel::merge_long(std::string_view piece, std::vector<std::int32_t>& out) const {
+template <class IdAt>
+void BpeModel::merge_long(std::size_t count, IdAt id_at, std::vector<std::int32_t>& out) const {
   struct Node {
     std::int32_t id, previous, next;  // id -1: merged away
   };
@@ -127,10 +144,10 @@ void BpeModel::merge_long(std::string_view piece, std::vector<std::int32_t>& out
     std::int32_t place, left, right, result;
     bool operator>(const Candidate& o) const { return std::pair(rank, place) > std::pair(o.rank, o.place); }
   };
-  const auto n = static_cast<std::int32_t>(piece.size());
-  std::vector<Node> nodes(piece.size());
+  const auto n = static_cast<std::int32_t>(count);
+  std::vector<Node> nodes(count);
   std::vector<Candidate> storage;
-  storage.reserve(piece.size());
+  storage.reserve(count);
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> heap({}, std::move(storage));
   const auto at = [&](std::int32_t i) -> Node& { return nodes[static_cast<std::size_t>(i)]; };
   const auto consider = [&](std::int32_t i) {
@@ -140,7 +157,7 @@ void BpeModel::merge_long(std::string_view piece, std::vector<std::int32_t>& out
     if (slot.rank != kNoRank) heap.push({slot.rank, i, left, right, slot.result});
   };
   for (std::int32_t i = 0; i < n; ++i) {
-    at(i) = {byte_ids_[static_cast<std::uint8_t>(piece[static_cast<std::size_t>(i)])], i - 1, i + 1 < n ? i + 1 : -1};
+    at(i) = {id_at(static_cast<std::size_t>(i)), i - 1, i + 1 < n ? i + 1 : -1};
   }
   for (std::int32_t i = 0; i + 1 < n; ++i) consider(i);
   while (!heap.empty()) {

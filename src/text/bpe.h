@@ -23,13 +23,20 @@ struct Merge {
   std::int32_t left, right, result;  // ids; the rank is the position in the list
 };
 
+// What stands for a byte without a token; without an id such a byte is left out.
+struct UnknownToken {
+  std::int32_t id = -1;
+  bool fuse = false;  // one for a run of such bytes
+};
+
 class BpeModel {
  public:
   // byte_ids[b]: id of the token that is the single byte b, -1 for none. A byte without a token becomes U+FFFD where it
-  // can be no part of UTF-8 (DeepSeek-V2 has none of these); else it is left out, as the reference does.
-  // Merges of equal pairs: the last one counts.
-  // whole_pieces: if not empty, a piece found there is that one token (ignore_merges).
-  BpeModel(const std::array<std::int32_t, 256>& byte_ids, const std::vector<Merge>& merges, IdsByText whole_pieces);
+  // can be no part of UTF-8 (DeepSeek-V2 has none of these); else the unknown token stands for it, or it is left out,
+  // as the reference does. Merges of equal pairs: the last one counts. whole_pieces: if not empty, a piece found there
+  // is that one token (ignore_merges).
+  BpeModel(const std::array<std::int32_t, 256>& byte_ids, const std::vector<Merge>& merges, IdsByText whole_pieces,
+           UnknownToken unknown);
 
   // Appends the ids of `piece` to `out`. The cache is the caller's and of this model only; nullptr for none.
   void encode(std::string_view piece, std::vector<std::int32_t>& out, WordCache* cache) const;
@@ -44,16 +51,21 @@ class BpeModel {
 
   Slot find(std::int32_t left, std::int32_t right) const;
   void insert(const Slot& slot);
-  void merge(std::string_view piece, std::vector<std::int32_t>& out) const;
-  std::string without_missing(std::string_view piece) const;
-  void merge_short(std::string_view piece, std::vector<std::int32_t>& out) const;
-  void merge_long(std::string_view piece, std::vector<std::int32_t>& out) const;
+  std::vector<std::int32_t> known_ids(std::string_view piece) const;
+  // Merges n tokens; id_at(i) is the i-th of them.
+  template <class IdAt>
+  void merge(std::size_t n, IdAt id_at, std::vector<std::int32_t>& out) const;
+  template <class IdAt>
+  void merge_short(std::size_t n, IdAt id_at, std::vector<std::int32_t>& out) const;
+  template <class IdAt>
+  void merge_long(std::size_t n, IdAt id_at, std::vector<std::int32_t>& out) const;
 
   std::array<std::int32_t, 256> byte_ids_;
   bool bytes_missing_ = false;
   std::vector<Slot> slots_;  // open addressing, a power of two, at most half full
   unsigned shift_ = 0;
   IdsByText whole_pieces_;
+  UnknownToken unknown_;
 };
 
 }  // namespace hadal::text

@@ -114,10 +114,13 @@ bool Tokenizer::is_control(std::int32_t id) const {
   return id >= 0 && id < vocab_size() && parts_->tokens[static_cast<std::size_t>(id)].control;
 }
 
-std::optional<std::int32_t> Tokenizer::bos_id() const { return parts_->bos; }
-std::optional<std::int32_t> Tokenizer::eos_id() const { return parts_->eos; }
-std::optional<std::int32_t> Tokenizer::pad_id() const { return parts_->pad; }
-bool Tokenizer::add_bos_token() const { return parts_->add_bos_token; }
+std::optional<std::int32_t> Tokenizer::bos_id() const { return parts_->role("bos_token"); }
+std::optional<std::int32_t> Tokenizer::eos_id() const { return parts_->role("eos_token"); }
+std::optional<std::int32_t> Tokenizer::pad_id() const { return parts_->role("pad_token"); }
+const std::vector<SpecialToken>& Tokenizer::special_tokens() const { return parts_->special_tokens; }
+const std::vector<SpecialToken>& Tokenizer::outside_tokens() const { return parts_->outside; }
+const StopTokens& Tokenizer::stop_tokens() const { return parts_->stop; }
+std::uint64_t Tokenizer::fingerprint() const { return parts_->print.value(); }
 const std::vector<std::string>& Tokenizer::warnings() const { return parts_->warnings; }
 
 StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_special_tokens)

@@ -15,6 +15,20 @@
 
 namespace hadal::text {
 
+// A token with a role (bos_token, eos_token, ...; image_token and other names of a model's own), or, where the role is
+// empty, an added token that is not in tokenizer.json.
+struct SpecialToken {
+  std::string role;
+  std::string content;
+  std::int32_t id = -1;  // -1: a file says that there is none
+  std::string source;    // the file it comes from
+};
+
+struct StopTokens {
+  std::vector<std::int32_t> ids;
+  std::string source;
+};
+
 class Tokenizer {
  public:
   // A model directory (tokenizer.json and, if there, tokenizer_config.json), a run (base/model_folder.h) or the path of
@@ -50,10 +64,17 @@ class Tokenizer {
   // (by chat_control_tokens of tokenizer_config.json where it is given; by DeepSeek-V3's turns without a template).
   bool is_control(std::int32_t id) const;
 
-  // bos_token and eos_token of tokenizer_config.json if it names them, else DeepSeek's names if they are in the
-  // vocabulary.
+  // By their roles in the tokenizer's files (text/token_files.h). Where no file says a word: DeepSeek's names if they
+  // are in the vocabulary; for EOS the first stop token before that.
   std::optional<std::int32_t> bos_id() const, eos_id() const, pad_id() const;
-  bool add_bos_token() const;  // add_bos_token of tokenizer_config.json (false if absent); encode() does not look at it
+  const std::vector<SpecialToken>& special_tokens() const;  // every role, in order
+  const std::vector<SpecialToken>& outside_tokens() const;  // added tokens that are not in tokenizer.json
+  // What ends a generated text: eos_token_id of generation_config.json, else of config.json, else EOS.
+  const StopTokens& stop_tokens() const;
+
+  // Of all that decides which ids a training text gets: vocabulary, merges, added tokens with their flags, control
+  // tokens, normalizer, pre-tokenizer, BOS and EOS. Files that say the same in other words have the same.
+  std::uint64_t fingerprint() const;
 
   // What a caller should tell its user: parts of the file that may not be reproduced exactly.
   const std::vector<std::string>& warnings() const;

@@ -1,13 +1,14 @@
 // Reads tokenizer.json. What would change ids and is not supported is an error.
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/model_folder.h"
 #include "text/byte_table.h"
-#include "text/normalize.h"
 #include "text/tokenizer_parts.h"
 
 namespace hadal::text {
@@ -25,9 +26,10 @@ class Loader {
  public:
   explicit Loader(const fs::path& path) : path_(path.string()) {}
 
-  std::shared_ptr<Tokenizer::Parts> load() {
+  LoadedFile load() {
     const Json file = read_json(path_);
     if (!file.is_object()) broken("the file", "an object");
+    check_fields(file);
     read_model(member(file, "model", "the file"));
     read_added_tokens(file.value("added_tokens", Json::array()));
     read_normalizer(optional(file, "normalizer"));
@@ -39,11 +41,26 @@ class Loader {
     for (const char* key : {"truncation", "padding"}) {
       if (!optional(file, key).is_null()) parts_->warnings.push_back(fmt::format("{}: {} is ignored", path_, key));
     }
+    loaded_.parts = parts_;
     finish();
-    return parts_;
+    return std::move(loaded_);
   }
 
  private:
+  void check_fields(const Json& file) const {
+    static constexpr std::string_view kFields[] = {"version",        "truncation", "padding",
+                                                   "added_tokens",   "normalizer", "pre_tokenizer",
+                                                   "post_processor", "decoder",    "model"};
+    for (const auto& [key, value] : file.items()) {
+      if (std::find(std::begin(kFields), std::end(kFields), key) == std::end(kFields)) {
+        fail("{}: field {} is not known; a tokenizer has {}", path_, key, fmt::join(kFields, ", "));
+      }
+    }
+    const Json version = optional(file, "version");
+    if (!version.is_null() && version != "1.0")
+      fail("{}: version {} is not known; it must be \"1.0\"", path_, version.dump());
+  }
+
   [[noreturn]] void broken(std::string_view where, std::string_view expected) const {
     fail("{}: {} must be {}", path_, where, expected);
   }
@@ -95,41 +112,53 @@ class Loader {
     if (!dropout.is_null() && dropout != 0.0) fail("{}: model.dropout is not supported; it must be null", path_);
     ignore_merges_ = flag(model, "ignore_merges", false, "model");
     read_vocabulary(member(model, "vocab", "model"));
+    read_unknown(model);
     read_merges(member(model, "merges", "model"));
   }
 
   void read_vocabulary(const Json& vocab) {
     if (!vocab.is_object()) broken("model.vocab", "an object");
     byte_ids_.fill(-1);
-    model_ids_.reserve(vocab.size());
+    loaded_.model_ids.reserve(vocab.size());
     for (const auto& [name, value] : vocab.items()) {
       // The name of the place is put together for an error only: there are 10^5 of them.
       const bool plain = value.is_number_unsigned() && value.get<std::uint64_t>() <= kLastId;
       const std::int32_t number = plain ? value.get<std::int32_t>() : id(value, "model.vocab[" + name + "]");
-      model_ids_.emplace(name, number);
+      loaded_.model_ids.emplace(name, number);
       const std::optional<std::string> bytes = from_byte_characters(name);
       if (bytes && bytes->size() == 1) byte_ids_[static_cast<std::uint8_t>((*bytes)[0])] = number;
       if (bytes && ignore_merges_) whole_pieces_.emplace(*bytes, number);
-      put(number, {bytes.value_or(name), false, false}, name);
+      if (!parts_->put(number, bytes.value_or(name))) {
+        fail("{}: id {} belongs to two tokens; one is {}", path_, number, name);
+      }
     }
-    std::string missing;
     for (unsigned byte = 0; byte < 256; ++byte) {
       const bool never_valid = byte == 0xC0 || byte == 0xC1 || byte >= 0xF5;  // in UTF-8
-      if (byte_ids_[byte] < 0 && !never_valid) missing += fmt::format(" {:#04x}", byte);
-    }
-    if (!missing.empty()) {
-      parts_->warnings.push_back(
-          fmt::format("{}: these bytes have no token and are left out of any text:{}", path_, missing));
+      if (byte_ids_[byte] < 0 && !never_valid) missing_ += fmt::format(" {:#04x}", byte);
     }
   }
 
-  void put(std::int32_t number, Token token, const std::string& name) {
-    const auto place = static_cast<std::size_t>(number);
-    if (place >= parts_->tokens.size()) parts_->tokens.resize(place + 1);
-    if (place >= used_.size()) used_.resize(place + 1);
-    if (used_[place]) fail("{}: id {} belongs to two tokens; one is {}", path_, number, name);
-    used_[place] = true;
-    parts_->tokens[place] = std::move(token);
+  // unk_token stands for the bytes that have no token; where all have one neither it nor byte_fallback counts.
+  void read_unknown(const Json& model) {
+    const Json name = optional(model, "unk_token");
+    const bool fuse = flag(model, "fuse_unk", false, "model"), fallback = flag(model, "byte_fallback", false, "model");
+    if (!name.is_null()) text(name, "model.unk_token");
+    if (missing_.empty()) return;
+    if (fallback) {
+      fail("{}: model.byte_fallback true is not supported where bytes have no token (here:{}); it must be false", path_,
+           missing_);
+    }
+    if (name.is_null()) {
+      parts_->warnings.push_back(
+          fmt::format("{}: these bytes have no token and are left out of any text:{}", path_, missing_));
+      return;
+    }
+    const auto place = loaded_.model_ids.find(name.get<std::string>());
+    if (place == loaded_.model_ids.end()) {
+      fail("{}: model.unk_token {} is not in model.vocab, but bytes without a token need it:{}", path_,
+           name.get<std::string>(), missing_);
+    }
+    unknown_ = {place->second, fuse};
   }
 
   void read_merges(const Json& merges) {
@@ -156,8 +185,8 @@ class Loader {
   }
 
   std::int32_t model_id(const std::string& name, std::size_t merge) const {
-    const auto place = model_ids_.find(name);
-    if (place == model_ids_.end())
+    const auto place = loaded_.model_ids.find(name);
+    if (place == loaded_.model_ids.end())
       fail("{}: model.merges[{}] needs the token {}, which is not in model.vocab", path_, merge, name);
     return place->second;
   }
@@ -174,24 +203,8 @@ class Loader {
       token.single_word = flag(added[i], "single_word", false, where);
       token.lstrip = flag(added[i], "lstrip", false, where);
       token.rstrip = flag(added[i], "rstrip", false, where);
-      if (token.content.empty()) continue;
-      add(std::move(token));
+      loaded_.added.push_back(std::move(token));
     }
-  }
-
-  void add(AddedToken token) {
-    const auto in_model = model_ids_.find(token.content);
-    if (in_model != model_ids_.end()) {
-      if (in_model->second != token.id) {
-        parts_->warnings.push_back(fmt::format("{}: added token {} has id {} but model.vocab says {}, which is taken",
-                                               path_, token.content, token.id, in_model->second));
-      }
-      token.id = in_model->second;
-      parts_->tokens[static_cast<std::size_t>(token.id)] = {token.content, true, token.special};
-    } else {
-      put(token.id, {token.content, true, token.special}, token.content);
-    }
-    parts_->added.push_back(std::move(token));
   }
 
   void read_normalizer(const Json& normalizer) {
@@ -224,12 +237,15 @@ class Loader {
       return byte_level;
     }
     if (kind == "ByteLevel") {
-      parts_->pretokenizer.add_byte_level(flag(step, "add_prefix_space", true, kind),
-                                          flag(step, "use_regex", true, kind));
+      const bool prefix = flag(step, "add_prefix_space", true, kind), regex = flag(step, "use_regex", true, kind);
+      parts_->pretokenizer.add_byte_level(prefix, regex);
+      steps_ += fmt::format("ByteLevel {} {}\n", prefix, regex);
       return true;
     }
     if (kind == "Digits") {
-      parts_->pretokenizer.add_digits(flag(step, "individual_digits", false, kind));
+      const bool individual = flag(step, "individual_digits", false, kind);
+      parts_->pretokenizer.add_digits(individual);
+      steps_ += fmt::format("Digits {}\n", individual);
     } else if (kind == "Split") {
       read_split(step);
     } else {
@@ -253,7 +269,9 @@ class Loader {
       if (name != known) continue;
       auto matcher = regex.is_string() ? make_pattern(regex.get<std::string>(), parts_->warnings)
                                        : literal_pattern(literal.get<std::string>());
-      parts_->pretokenizer.add_split(std::move(matcher), behavior, flag(step, "invert", false, "Split"));
+      const bool invert = flag(step, "invert", false, "Split");
+      parts_->pretokenizer.add_split(std::move(matcher), behavior, invert);
+      steps_ += fmt::format("Split {} {} {}\n", pattern.dump(), name, invert);
       return;
     }
     fail(
@@ -308,52 +326,31 @@ class Loader {
   }
 
   void finish() {
-    parts_->ids.reserve(parts_->tokens.size());
-    for (const bool added : {true, false}) {
-      for (std::size_t i = 0; i < parts_->tokens.size(); ++i) {
-        const Token& token = parts_->tokens[i];
-        if (used_[i] && token.added == added) parts_->ids.emplace(token.bytes, static_cast<std::int32_t>(i));
-      }
-    }
-    parts_->model.emplace(byte_ids_, merges_, std::move(whole_pieces_));
+    Fingerprint& print = parts_->print;
+    for (std::size_t i = 0; i < parts_->tokens.size(); ++i)
+      print.add(static_cast<std::int64_t>(i), parts_->tokens[i].bytes);
+    for (const Merge& merge : merges_) print.add(merge.left, merge.right, merge.result);
+    print.add(static_cast<std::int64_t>(ignore_merges_), unknown_.id, static_cast<std::int64_t>(unknown_.fuse));
+    print.add(static_cast<std::int64_t>(parts_->nfc), steps_);
+    parts_->model.emplace(byte_ids_, merges_, std::move(whole_pieces_), unknown_);
   }
 
   static constexpr std::int32_t kLastId = (1 << 24) - 1;
 
   std::string path_;
   std::shared_ptr<Tokenizer::Parts> parts_ = std::make_shared<Tokenizer::Parts>();
+  LoadedFile loaded_;
   bool ignore_merges_ = false;
-  std::vector<bool> used_;
-  IdsByText model_ids_;  // by the name in the file
+  UnknownToken unknown_;
+  std::string steps_;  // of the pre-tokenizer, for the fingerprint
   IdsByText whole_pieces_;
   std::array<std::int32_t, 256> byte_ids_{};
+  std::string missing_;  // bytes without a token
   std::vector<Merge> merges_;
 };
 
 }  // namespace
 
-void build_finders(Tokenizer::Parts& parts) {
-  std::vector<AddedToken> raw, normalized;
-  for (const bool special : {true, false}) {  // special ones come first among equal contents
-    for (const AddedToken& token : parts.added) {
-      if (token.special != special) continue;
-      (token.normalized ? normalized : raw).push_back(token);
-    }
-  }
-  for (AddedToken& token : normalized) {
-    if (parts.nfc) token.content = nfc(token.content);
-  }
-  parts.raw = AddedTokenFinder(std::move(raw));
-  parts.normalized = AddedTokenFinder(std::move(normalized));
-}
-
-Tokenizer Tokenizer::load(const fs::path& model_dir_or_json) {
-  const fs::path given = model_folder(model_dir_or_json);
-  const fs::path path = fs::is_directory(given) ? given / "tokenizer.json" : given;
-  std::shared_ptr<Parts> parts = Loader(path).load();
-  read_tokenizer_config(path.parent_path() / "tokenizer_config.json", *parts);
-  build_finders(*parts);
-  return Tokenizer(std::move(parts));
-}
+LoadedFile read_tokenizer_json(const fs::path& path) { return Loader(path).load(); }
 
 }  // namespace hadal::text
