@@ -94,6 +94,10 @@ def check_tokenizer(args, tally):
     command = [sys.executable, str(script), "--hadal", args.hadal, "--seed", str(args.seed), "--seconds", seconds]
     if subprocess.run(command).returncode:
         tally.failed.append(f"tokenizer: {' '.join(command)}")
+    script = Path(__file__).with_name("oracle_token_files.py")
+    command = [sys.executable, str(script), "--hadal", args.hadal, "--seed", str(args.seed), "--rounds", "60"]
+    if subprocess.run(command).returncode:
+        tally.failed.append(f"token files: {' '.join(command)}")
 
 
 def check_counts(args, tally):

@@ -39,15 +39,35 @@ std::vector<std::string> runs(std::string_view bytes) {
 }
 
 // Added tokens of a text: a cut inside one would take it apart.
-using Ranges = std::vector<std::pair<std::size_t, std::size_t>>;
+struct AddedRange {
+  std::size_t begin, end;
+  std::int32_t id;
+};
+using Ranges = std::vector<AddedRange>;
 
 // The first place from `at` on where a character begins, outside added tokens.
 std::size_t next_cut(const std::string& text, const Ranges& added, std::size_t at) {
-  for (const auto& [begin, end] : added) {
+  for (const auto& [begin, end, id] : added) {
     if (at > begin && at < end) at = end;
   }
   while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
   return at;
+}
+
+// Ids of text[begin, end), which cuts no added token: control tokens stay, text that spells one stays text.
+void encode_between(const text::Tokenizer& tokenizer, std::string_view text, const Ranges& added, std::size_t begin,
+                    std::size_t end, std::vector<std::int32_t>& ids) {
+  const auto encode = [&](std::size_t up_to) {
+    const std::vector<std::int32_t> part = tokenizer.encode_as_text(text.substr(begin, up_to - begin));
+    ids.insert(ids.end(), part.begin(), part.end());
+  };
+  for (const AddedRange& token : added) {
+    if (token.begin < begin || token.end > end || !tokenizer.is_control(token.id)) continue;
+    encode(token.begin);
+    ids.push_back(token.id);
+    begin = token.end;
+  }
+  encode(end);
 }
 
 }  // namespace
@@ -114,21 +134,19 @@ std::vector<std::int32_t> DocumentTransform::turn(std::uint64_t key, std::span<c
   Ranges added;
   for (const std::int32_t id : tokens) {
     const std::string_view bytes = tokenizer_.token_bytes(id);
-    if (tokenizer_.is_added(id)) added.emplace_back(text.size(), text.size() + bytes.size());
+    if (tokenizer_.is_added(id)) added.push_back({text.size(), text.size() + bytes.size(), id});
     text += bytes;
   }
   Rng random(key, kCuts, 0);
   std::array<std::size_t, 2> cut{};
   for (std::size_t& c : cut) c = next_cut(text, added, random.below(text.size() + 1));
   std::sort(cut.begin(), cut.end());
-  const std::string_view all = text;
-  std::vector<std::int32_t> ids;
-  for (const auto& [mark, piece] : {std::pair{begin_, all.substr(0, cut[0])}, std::pair{hole_, all.substr(cut[1])},
-                                    std::pair{end_, all.substr(cut[0], cut[1] - cut[0])}}) {
-    ids.push_back(mark);
-    const std::vector<std::int32_t> part = tokenizer_.encode(piece);
-    ids.insert(ids.end(), part.begin(), part.end());
-  }
+  std::vector<std::int32_t> ids{begin_};
+  encode_between(tokenizer_, text, added, 0, cut[0], ids);
+  ids.push_back(hole_);
+  encode_between(tokenizer_, text, added, cut[1], text.size(), ids);
+  ids.push_back(end_);
+  encode_between(tokenizer_, text, added, cut[0], cut[1], ids);
   if (eos) ids.push_back(*eos);
   return ids;
 }
