@@ -16,7 +16,7 @@ say "2. tokenizer (byte-level BPE, 2,048 tokens)"
 say "3. token shards"
 for part in prose.jsonl speeches.jsonl heldout.txt; do
   folder=$demo/shards-${part%%.*}
-  [ -d "$folder" ] || { rm -rf "$folder.new" && "$hadal" data prepare --tokenizer "$demo/tokenizer" --input "$demo/corpora/$part" --out "$folder.new" && mv "$folder.new" "$folder"; }
+  [ -d "$folder" ] || "$hadal" data prepare --tokenizer "$demo/tokenizer" --input "$demo/corpora/$part" --out "$folder"
 done
 say "4. pre-training (preset demo, $tokens tokens; Ctrl-C saves, the same command goes on)"
 "$hadal" pretrain recipes/demo.toml --run "$demo/run" --set "data.tokenizer=$demo/tokenizer" --set "data.train=[\"$demo/shards-prose\", \"$demo/shards-speeches\"]" \

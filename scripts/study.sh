@@ -41,7 +41,7 @@ say "2. tokenizer (byte-level BPE, 2,048 tokens) and shards"
 for kind in "${kinds[@]}"; do
   for part in train heldout; do
     shards=$folder/shards/$kind-$part
-    [ -d "$shards" ] || { rm -rf "$shards.new" && "$hadal" data prepare --tokenizer "$folder/tokenizer" --input "$texts/$kind-$part.jsonl" --out "$shards.new" && mv "$shards.new" "$shards"; }
+    [ -d "$shards" ] || "$hadal" data prepare --tokenizer "$folder/tokenizer" --input "$texts/$kind-$part.jsonl" --out "$shards"
   done
   train+="${train:+, }\"$folder/shards/$kind-train\""
   heldout+=(--heldout "$kind=$folder/shards/$kind-heldout")

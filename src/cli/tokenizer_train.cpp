@@ -37,25 +37,42 @@ bool is_tokenizer_file(const fs::path& inside) {
 // Counts the words of texts on several threads; each has a trainer of its own.
 class Counter {
  public:
-  Counter(const text::TrainOptions& options, int threads) : pool_(threads) {
+  Counter(const text::TrainOptions& options, int threads) : options_(options), pool_(threads) {
     for (int i = 0; i < threads; ++i) trainers_.emplace_back(options);
   }
   void batch(std::span<const data::WholeDocument> documents) {
     pool_.run(static_cast<std::int64_t>(documents.size()), [&](std::int64_t task, int worker) {
       trainers_[static_cast<std::size_t>(worker)].add_text(documents[static_cast<std::size_t>(task)].text);
     });
+    std::size_t words = 0;
+    for (std::size_t i = 1; i < trainers_.size(); ++i) words += trainers_[i].words();
+    if (words > kMaxApart) put_together();
   }
   void piece(std::string_view text, bool last) {
-    trainers_[0].push(text);
-    if (last) trainers_[0].end_text();
+    try {
+      trainers_[0].push(text);
+      if (last) trainers_[0].end_text();
+    } catch (const Error& e) {
+      throw data::DocumentError(e.what());
+    }
   }
-  // The counts of all threads; the others are gone.
+  // The counts of all threads.
   const text::BpeTrainer& all() {
-    for (; trainers_.size() > 1; trainers_.pop_back()) trainers_.front().add_counts_of(trainers_.back());
+    put_together();
     return trainers_.front();
   }
 
  private:
+  static constexpr std::size_t kMaxApart = std::size_t{1} << 20;  // words: a word is not to be held once per thread
+
+  void put_together() {
+    for (std::size_t i = 1; i < trainers_.size(); ++i) {
+      trainers_.front().add_counts_of(trainers_[i]);
+      trainers_[i] = text::BpeTrainer(options_);
+    }
+  }
+
+  text::TrainOptions options_;
   ThreadPool pool_;
   std::vector<text::BpeTrainer> trainers_;
 };

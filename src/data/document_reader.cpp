@@ -94,7 +94,11 @@ void DocumentReader::give(std::string_view piece, bool last) {
   counts_.text_bytes += piece.size();
   counts_.documents += last;
   begun_ = !last;
-  sink_(piece, last);
+  try {
+    sink_(piece, last);
+  } catch (const DocumentError& e) {
+    fail("{}: {}", name_, e.what());
+  }
 }
 
 ReadCounts read_documents(const Inputs& inputs, const ReadOptions& options, const DocumentSink& sink,

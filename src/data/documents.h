@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "data/inputs.h"
 
 namespace hadal::data {
@@ -31,6 +32,12 @@ struct ReadCounts {
 // Called with the pieces of each document in order; `last` with the last one. Pieces are never cut inside a character;
 // only the last may be empty, and a document is never empty.
 using DocumentSink = std::function<void(std::string_view piece, bool last)>;
+
+// What a sink throws for a document that it cannot take; read_documents puts the file's name before it.
+class DocumentError : public Error {
+ public:
+  using Error::Error;
+};
 
 // Reads every file in order. Text files: a byte order mark at the beginning is dropped, CRLF becomes LF, bytes that are
 // not UTF-8 stay as they are and are counted. Throws Error naming file and line.

@@ -50,11 +50,13 @@ class Encoder {
 
   void piece(std::string_view text, bool last, int part) {
     std::vector<std::int32_t> ids;
-    long_.push(text, ids);
-    if (last) {
-      long_.finish(ids);
-      ids.push_back(eos_);
+    try {
+      long_.push(text, ids);
+      if (last) long_.finish(ids);
+    } catch (const Error& e) {
+      throw DocumentError(e.what());
     }
+    if (last) ids.push_back(eos_);
     writer(part).append(ids, text.size());
     if (last) writer(part).end_document();
   }

@@ -19,7 +19,8 @@ void DocumentReader::value(std::string_view json, std::size_t line) {
 }
 
 void DocumentReader::bad_value(std::size_t line, const std::string& what) {
-  bad(counts_.bad_values, fmt::format("{}:{}: {}", name_, line, what));
+  const char* const hint = file_->form == Form::detect ? " (it begins with {: --format text reads it as text)" : "";
+  bad(counts_.bad_values, fmt::format("{}:{}: {}{}", name_, line, what, hint));
 }
 
 void DocumentReader::read_lines() {

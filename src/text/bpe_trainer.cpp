@@ -40,6 +40,8 @@ class BpeTrainer::Words final : private Flow {
 
   void add(std::string_view piece, std::int64_t count) { at(piece).count += count; }
 
+  std::size_t size() const { return words_.size(); }
+
   template <class F>
   void for_each(F f) const {  // in the order of first appearance
     for (const Word& word : words_) f(std::string_view(bytes_).substr(word.start, word.size), word.count);
@@ -128,6 +130,8 @@ void BpeTrainer::end_text() { words_->add_chunk({}, true); }
 void BpeTrainer::add_counts_of(const BpeTrainer& other) {
   other.words_->for_each([this](std::string_view piece, std::int64_t count) { words_->add(piece, count); });
 }
+
+std::size_t BpeTrainer::words() const { return words_->size(); }
 
 TrainedBpe BpeTrainer::train() const {
   using Id = MergeFinder::Id;

@@ -61,6 +61,7 @@ class BpeTrainer {
 
   // As if the texts of `other` had been added here: several threads can count, each with a trainer of its own.
   void add_counts_of(const BpeTrainer& other);
+  std::size_t words() const;  // different ones so far
 
   // Merges of all texts so far.
   TrainedBpe train() const;

@@ -78,6 +78,15 @@ TEST(Prepare, ALongDocumentHasTheIdsOfTheWhole) {
   EXPECT_TRUE(open_shards(f / "out").at(0).document(0) == expected);
 }
 
+TEST(Prepare, AWordWithoutEndIsAnErrorThatNamesTheFile) {
+  const TempFolder f;
+  std::ofstream(f / "t.txt", std::ios::binary) << "one two\n" << std::string(20 << 20, 'a');
+  const std::string error =
+      error_of([&] { prepare(find_inputs({f / "t.txt"}), tokenizer(), 1, f / "out", {.threads = 1}); });
+  EXPECT_NE(error.find("t.txt: "), std::string::npos) << error;
+  EXPECT_NE(error.find("16 MiB"), std::string::npos) << error;
+}
+
 TEST(Prepare, AFailureLeavesNothing) {
   const TempFolder f;
   const text::Tokenizer t = tokenizer();

@@ -62,6 +62,40 @@ TEST(Trainer, FindsTheReferencesMerges) {
   }
 }
 
+// A document in parts, cut anywhere, and documents shared out over trainers, give what the whole gives.
+TEST(Trainer, PartsAndSharesGiveTheSameMerges) {
+  const std::string corpus = read_file(data_path("bpe/corpus.txt"));
+  const std::vector<std::string> lines = lines_of(corpus);
+  const json expected = read_json(data_path("bpe/merges_1024_whole.json"));
+  for (const std::size_t size : {std::size_t{1}, std::size_t{7}, std::size_t{1000}, std::size_t{1} << 20}) {
+    BpeTrainer trainer(plain(1024, 2));
+    for (std::size_t at = 0; at < corpus.size(); at += size) trainer.push(std::string_view(corpus).substr(at, size));
+    trainer.end_text();
+    expect_merges(trainer.train(), expected, "parts of " + std::to_string(size));
+  }
+  BpeTrainer even(plain(1024, 2)), odd(plain(1024, 2));
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (i % 3 == 0) {
+      odd.add_text(lines[i]);
+    } else {
+      even.push(lines[i]);
+      even.end_text();
+    }
+  }
+  even.add_counts_of(odd);
+  expect_merges(even.train(), read_json(data_path("bpe/merges_1024_lines.json")), "two trainers");
+}
+
+TEST(Trainer, AWordThatDoesNotEndIsAnError) {
+  BpeTrainer trainer(plain(1024, 2));
+  const std::string letters(1 << 20, 'a');
+  EXPECT_THROW(
+      {
+        for (int i = 0; i < 20; ++i) trainer.push(letters);
+      },
+      Error);
+}
+
 TEST(Trainer, EdgeCases) {
   const json cases = read_json(data_path("bpe/edge_cases.json"));
   EXPECT_EQ(cases.size(), 15u);
