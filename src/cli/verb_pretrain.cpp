@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/model_folder.h"
 #include "base/progress.h"
 #include "cli/failure.h"
 #include "cli/memory.h"
@@ -89,7 +90,10 @@ void run(const Arguments& a) {
   in.recipe = recipe_of(a);
   in.run_dir = a.resume.empty() ? a.run : a.resume;
   const bool resumes = !train::list_checkpoints(in.run_dir).empty();
-  train::Opened opened = train::open_recipe(in.recipe, resumes ? train::Need::resumption : train::Need::training);
+  train::Recipe opening = in.recipe;
+  // A run that has checkpoints needs the folder from which it started no more: its own are of the same model.
+  if (resumes && !opening.model.init_from.empty()) opening.model.init_from = model_folder(in.run_dir).string();
+  train::Opened opened = train::open_recipe(opening, resumes ? train::Need::resumption : train::Need::training);
   quietly([&] {
     for (const std::string& line : opened.notes) note(line);
   });

@@ -118,6 +118,14 @@ fails "longer" "$hadal" pretrain recipe.toml --run half --set train.tokens=768
 # shellcheck disable=SC2086 # words of a command
 "$hadal" ${longer/NEW/longer} >log 2>&1 || die "the command to train longer fails"
 [ "$(wc -l <longer/metrics.jsonl)" = 6 ] || die "the longer run has other steps"
+# The weights from which a run began may go once it has a checkpoint.
+cp -r other/checkpoints/step-00000006 start
+rc=0
+HADAL_FAULT=write:1:step-00000006.tmp "$hadal" pretrain recipe.toml --run begun --init-from start >log 2>&1 || rc=$?
+[ "$rc" = 137 ] || die "begun: ended with $rc, not killed"
+rm -r start
+"$hadal" pretrain --resume begun >log 2>&1 || die "begun: it needs the weights from which it began"
+[ -d begun/checkpoints/step-00000006 ] || die "begun: not at its end"
 echo "ok: a run is resumed without its recipe, and a finished one says how to train longer"
 
 # A checkpoint that goes while it is converted: nothing has the target's name, whatever was read by then. A pipe in the
