@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "model/accounting.h"
 #include "train/report.h"
 #include "train/setup.h"
+#include "train/step_note.h"
 #include "train/trainer.h"
 
 namespace hadal::cli {
@@ -32,17 +34,10 @@ struct Arguments {
   std::size_t memory_limit = 0;
 };
 
-std::string note_of(const train::StepMetrics& m) {
-  std::string note = fmt::format("lm loss {:.3f}", m.lm_loss);
-  if (!m.mtp_loss.empty()) note += fmt::format(" mtp loss {:.3f}", m.mtp_loss[0]);
-  double violation = 0;
-  for (const double v : m.max_violation) violation += v / static_cast<double>(m.max_violation.size());
-  return note + fmt::format(" |g| {:.2f} MaxVio {:.2f} {:.0f}% of peak", m.grad_norm, violation, 100 * m.share_of_peak);
-}
-
 void print_outcome(const train::TrainerOutcome& o) {
-  fmt::print("{} tokens in {} {}, {}\n", short_number(static_cast<double>(o.tokens)), o.step,
-             o.step == 1 ? "step" : "steps", duration(o.seconds));
+  fmt::print("{} tokens in {} {}, {} of training steps ({} tokens/s; validations and checkpoints are not counted)\n",
+             short_number(static_cast<double>(o.tokens)), o.step, o.step == 1 ? "step" : "steps", duration(o.seconds),
+             short_number(static_cast<double>(o.tokens) / std::max(1e-9, o.seconds)));
   if (o.validated.empty()) return;
   fmt::print("validation ({}): {:.4f} nats per token, {:.4f} bits per byte, MaxVio {:.3f} (worst layer {:.3f})\n",
              o.validated, o.after.loss(), o.after.bits_per_byte(), o.after.max_violation_mean(),
@@ -116,9 +111,12 @@ void run(const Arguments& a) {
   ValidationBar validation;
   in.on_validation = [&](std::int64_t done, std::int64_t all) { quietly([&] { validation.update(done, all); }); };
   Progress progress("training", in.recipe.train.tokens, "tokens");
+  train::StepNote note;
   in.on_step = [&](const train::StepMetrics& m) {
+    note.add(m);
     quietly([&] {
-      progress.update(m.tokens, note_of(m));
+      progress.set_rate(note.tokens_per_second());
+      progress.update(m.tokens, note.notes());
       for (const train::Validation& v : m.validations)
         progress.message(fmt::format("step {}: validation ({}) {:.4f} nats per token, {:.4f} bits per byte", m.step,
                                      v.name, v.lm_loss, v.bits_per_byte));

@@ -1,6 +1,7 @@
 #include "train/run_figures.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace hadal::train {
 
@@ -41,6 +42,16 @@ Pace pace(const StepLog& log, std::size_t steps) {
     p.share_of_peak = share / p.seconds;
   }
   return p;
+}
+
+double recent_lm_loss(const StepLog& log) {
+  double sum = 0, n = 0;
+  for (std::size_t i = log.size() - std::min(kRecentSteps, log.size()); i < log.size(); ++i) {
+    if (!std::isfinite(log[i].lm_loss)) continue;
+    sum += log[i].lm_loss;
+    ++n;
+  }
+  return sum / n;
 }
 
 std::vector<std::pair<std::string, std::int64_t>> skipped_steps(const StepLog& log) {

@@ -12,6 +12,9 @@ namespace hadal::train {
 
 using StepLog = std::vector<StepMetrics>;
 
+// Losses, speeds and ETA that are shown beside those of the last step are means over so many.
+inline constexpr std::size_t kRecentSteps = 20;
+
 // A validation and when it was made; before training: step 0.
 struct Validated {
   std::int64_t step = 0, tokens = 0;
@@ -28,6 +31,9 @@ struct Pace {
 };
 // Of the last `steps`; 0: of all.
 Pace pace(const StepLog& log, std::size_t steps = 0);
+
+// Mean lm loss of the last kRecentSteps steps, those left out whose loss is not finite; NaN if there is none.
+double recent_lm_loss(const StepLog& log);
 
 // How many steps were skipped for each cause, in the order of the first.
 std::vector<std::pair<std::string, std::int64_t>> skipped_steps(const StepLog& log);

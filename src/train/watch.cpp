@@ -17,8 +17,6 @@ namespace {
 
 using Steps = std::vector<StepMetrics>;
 
-constexpr std::size_t kRecent = 20;  // steps that the speed is judged by
-
 template <class F>
 std::vector<double> values(const Steps& steps, const F& value) {
   std::vector<double> v;
@@ -26,7 +24,7 @@ std::vector<double> values(const Steps& steps, const F& value) {
   return v;
 }
 
-double tokens_per_second(const Steps& steps) { return pace(steps, kRecent).tokens_per_second; }
+double tokens_per_second(const Steps& steps) { return pace(steps, kRecentSteps).tokens_per_second; }
 
 double share_done(const StepMetrics& m) {
   return m.total_tokens > 0 ? std::min(1.0, static_cast<double>(m.tokens) / static_cast<double>(m.total_tokens)) : 0;
