@@ -1,6 +1,4 @@
-// hadal watch RUN: a live view of a run that this or another process trains.
-#include <sys/ioctl.h>
-#include <unistd.h>
+// hadal watch RUN: a live view of a run that this or another process trains, or of several.
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -11,10 +9,13 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/terminal.h"
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "train/checkpoint.h"
+#include "train/compare.h"
+#include "train/report_words.h"
 #include "train/setup.h"
 #include "train/tensorboard.h"
 #include "train/watch.h"
@@ -24,7 +25,7 @@ namespace hadal::cli {
 namespace {
 
 struct Arguments {
-  std::string run;
+  std::vector<std::string> runs;
   bool once = false;
   double interval = 0;
 };
@@ -47,8 +48,9 @@ class Screen {
   }
 };
 
-// From the latest checkpoint, else from the recipe. A run that has neither yet has no names.
-std::vector<std::string> gates_of(const fs::path& run) {
+// From the latest checkpoint, else from the recipe. A run that has neither yet has no names. Throws Error for damaged
+// ones.
+std::vector<std::string> read_gates(const fs::path& run) {
   const fs::path checkpoints = run / "checkpoints";
   std::vector<fs::path> steps;
   if (fs::is_directory(checkpoints)) {
@@ -65,21 +67,75 @@ std::vector<std::string> gates_of(const fs::path& run) {
   return train::gate_names(train::architecture(recipe));
 }
 
+// The view is worth having without names, too.
+std::vector<std::string> gates_of(const fs::path& run) {
+  try {
+    return read_gates(run);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 void fit(train::View& view) {
-  winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) return;
-  view.width = std::max<std::size_t>(size.ws_col, 40);
-  view.height = std::max<std::size_t>(size.ws_row, 8);
+  const TerminalSize size = terminal_size(stdout);
+  view.width = std::max<std::size_t>(size.columns, 40);
+  view.height = std::max<std::size_t>(size.rows, 8);
+  view.colour = shows_colour(stdout);
 }
 
-train::View view_of(const Arguments& a) {
-  train::View view;
-  view.title = "hadal run " + fs::absolute(a.run).lexically_normal().string();
-  return view;
-}
+// One run or several, as they are now.
+class Watched {
+ public:
+  explicit Watched(const std::vector<std::string>& runs) : dirs_(runs.begin(), runs.end()) {
+    for (const fs::path& dir : dirs_) followers_.emplace_back(dir);
+    if (runs.size() > 1) names_ = train::distinct_names(dirs_);
+    view_.title = "hadal run " + fs::absolute(dirs_.front()).lexically_normal().string();
+  }
 
-void print_frame(const std::vector<std::string>& lines) {
+  // Whether anything has changed.
+  bool poll() {
+    bool changed = false;
+    for (train::MetricsFollower& f : followers_) changed = f.poll() || changed;
+    return changed;
+  }
+
+  bool finished() const {
+    return std::all_of(followers_.begin(), followers_.end(),
+                       [](const train::MetricsFollower& f) { return train::finished(f.steps()); });
+  }
+
+  std::vector<std::string> frame(bool terminal) {
+    if (terminal) fit(view_);
+    if (followers_.size() > 1) return train::draw_comparison(views(), train::recipe_differences(names_, dirs_), view_);
+    const train::MetricsFollower& f = followers_.front();
+    if (view_.gates.empty() && !f.steps().empty()) view_.gates = gates_of(dirs_.front());
+    return train::draw_frame(f.steps(), view_, f.seconds_since_last());
+  }
+
+  std::vector<std::string> lines() const {
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < followers_.size(); ++i)
+      all.push_back((names_.empty() ? "" : names_[i] + ": ") + train::draw_line(followers_[i].steps()));
+    return all;
+  }
+
+ private:
+  std::vector<train::RunView> views() const {
+    std::vector<train::RunView> all;
+    for (std::size_t i = 0; i < followers_.size(); ++i)
+      all.push_back({names_[i], &followers_[i].steps(), followers_[i].seconds_since_last()});
+    return all;
+  }
+
+  std::vector<fs::path> dirs_;
+  std::vector<train::MetricsFollower> followers_;
+  std::vector<std::string> names_;  // empty for one run
+  train::View view_;
+};
+
+void print(const std::vector<std::string>& lines) {
   for (const std::string& line : lines) fmt::print("{}\n", line);
+  std::fflush(stdout);
 }
 
 // Sleeps in short naps, so that Ctrl-C is answered at once.
@@ -89,50 +145,55 @@ void nap(double seconds, const std::atomic<bool>& stop) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
 }
 
-void watch_on_terminal(const Arguments& a, train::MetricsFollower& follower) {
+void watch_on_terminal(const Arguments& a, Watched& watched) {
   const std::atomic<bool>& stop = stop_flag();
-  train::View view = view_of(a);
   std::vector<std::string> frame;
   {
     Screen screen;
     do {
-      follower.poll();
-      fit(view);
-      if (view.gates.empty() && !follower.steps().empty()) view.gates = gates_of(a.run);
-      frame = train::draw_frame(follower.steps(), view, follower.seconds_since_last());
+      watched.poll();
+      frame = watched.frame(true);
       screen.show(frame);
-      if (!train::finished(follower.steps())) nap(a.interval > 0 ? a.interval : 0.5, stop);
-    } while (!stop.load() && !train::finished(follower.steps()));
+      if (!watched.finished()) nap(a.interval > 0 ? a.interval : 0.5, stop);
+    } while (!stop.load() && !watched.finished());
   }
-  print_frame(frame);  // the last view stays on the terminal
+  print(frame);  // the last view stays on the terminal
 }
 
-void watch_in_lines(const Arguments& a, train::MetricsFollower& follower) {
+void watch_in_lines(const Arguments& a, Watched& watched) {
   const std::atomic<bool>& stop = stop_flag();
-  for (bool first = true; !stop.load(); first = false) {
-    if (follower.poll() || first) {
-      fmt::print("{}\n", train::draw_line(follower.steps()));
-      std::fflush(stdout);
+  for (std::vector<std::string> before; !stop.load();) {
+    watched.poll();
+    std::vector<std::string> now = watched.lines();
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      if (before.empty() || before[i] != now[i]) fmt::print("{}\n", now[i]);
     }
-    if (train::finished(follower.steps())) return;
+    std::fflush(stdout);
+    before = std::move(now);
+    if (watched.finished()) return;
     nap(a.interval > 0 ? a.interval : 5, stop);
   }
 }
 
 void run(const Arguments& a) {
-  if (fs::exists(a.run) && !fs::is_directory(a.run)) fail("{}: is a file; a run is a folder", a.run);
-  train::MetricsFollower follower(a.run);
-  if (a.once) {
-    train::View view = view_of(a);
-    follower.poll();
-    if (isatty(STDOUT_FILENO) == 1) fit(view);
-    if (!follower.steps().empty()) view.gates = gates_of(a.run);
-    print_frame(train::draw_frame(follower.steps(), view, follower.seconds_since_last()));
-  } else if (isatty(STDOUT_FILENO) == 1) {
-    watch_on_terminal(a, follower);
-  } else {
-    watch_in_lines(a, follower);
+  for (const std::string& run : a.runs) {
+    if (fs::exists(run) && !fs::is_directory(run)) fail("{}: is a file; a run is a folder", run);
   }
+  Watched watched(a.runs);
+  if (a.once) {
+    watched.poll();
+    print(watched.frame(can_redraw(stdout)));
+  } else if (can_redraw(stdout)) {
+    watch_on_terminal(a, watched);
+  } else {
+    watch_in_lines(a, watched);
+  }
+}
+
+std::string words() {
+  std::string text = "Means and the ETA are over the last 20 steps.\n";
+  for (const auto& [word, meaning] : train::report_words()) text += fmt::format("  {}: {}\n", word, meaning);
+  return text + "docs/training.md explains all figures.";
 }
 
 }  // namespace
@@ -141,10 +202,12 @@ void add_watch(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
   CLI::App* verb =
       app.add_subcommand("watch", "live view of a run: loss, speed, balance, ETA; Ctrl-C ends the view only");
-  verb->add_option("run", a->run, "folder of the run; it need not exist yet")->required();
+  verb->add_option("run", a->runs, "folder of the run, which need not exist yet; of several: one view of all")
+      ->required();
   verb->add_flag("--once", a->once, "print one view and end");
   verb->add_option("--interval", a->interval, "seconds between looks (0.5 on a terminal, 5 elsewhere)")
       ->check(positive());
+  verb->footer(words);
   verb->callback([a] { run(*a); });
 }
 

@@ -9,6 +9,7 @@
 #include "base/report/html.h"
 #include "model/accounting.h"
 #include "train/checkpoint.h"
+#include "train/report_words.h"
 #include "train/run_figures.h"
 #include "train/tensorboard.h"
 
@@ -45,29 +46,34 @@ std::vector<Series> validation_series(const Validations& groups, const F& value)
       s.xs.push_back(static_cast<double>(v.tokens));
       s.ys.push_back(value(v.figures));
     }
-    s.dots = true;
+    s.diamonds = group[0].figures.whole;
+    s.dots = !s.diamonds;
+    s.line = s.dots || groups.size() == 1;
     all.push_back(std::move(s));
   }
   return all;
 }
 
 void loss_plots(report::HtmlReport& r, const Log& log, const Validations& v) {
-  LinePlot loss{"Training loss",
+  LinePlot loss{"Training: lm loss",
                 "tokens",
-                "nats a token",
+                "nats per token",
                 {series(
-                    "next token", log, [](const StepMetrics& m) { return m.lm_loss; }, true)}};
+                    "lm loss", log, [](const StepMetrics& m) { return m.lm_loss; }, true)}};
   for (std::size_t k = 0; k < log.back().mtp_loss.size(); ++k) {
     loss.series.push_back(series(
-        fmt::format("MTP module {}", k + 1), log,
+        fmt::format("MTP loss {}", k + 1), log,
         [k](const StepMetrics& m) { return k < m.mtp_loss.size() ? m.mtp_loss[k] : 0; }, true));
   }
-  loss.note = "Cross-entropy of each step's batch; the bold line is a running mean over a fiftieth of the run.";
+  loss.note = "Of each step's batch; the bold line is a running mean over a fiftieth of the run.";
   r.plot(loss);
-  if (!v.empty())
-    r.plot({"Validation", "tokens", "bits per byte",
-            validation_series(v, [](const Validation& f) { return f.bits_per_byte; })});
-  r.plot({"Gradient norm, before clipping",
+  if (!v.empty()) {
+    LinePlot p{"Validation", "tokens", "bits per byte",
+               validation_series(v, [](const Validation& f) { return f.bits_per_byte; })};
+    if (p.series.size() > 1) p.note = "Diamonds: the whole text; dots: its first rows.";
+    r.plot(p);
+  }
+  r.plot({"Gradient norm |g|, before clipping",
           "tokens",
           "norm",
           {series(
@@ -83,13 +89,13 @@ void loss_plots(report::HtmlReport& r, const Log& log, const Validations& v) {
                      "tokens/s", log, [](const StepMetrics& m) { return m.tokens_per_second; }, true)}};
   speed.from_zero = true;
   r.plot(speed);
-  LinePlot peak{"Share of the GEMM peak",
+  LinePlot peak{"MFU",
                 "tokens",
                 "% of the peak",
                 {series(
-                    "share", log, [](const StepMetrics& m) { return 100 * m.share_of_peak; }, true)}};
+                    "MFU", log, [](const StepMetrics& m) { return 100 * m.share_of_peak; }, true)}};
   peak.from_zero = true;
-  peak.note = "Model FLOPs a second over the best matmul rate, measured as the run started.";
+  peak.note = "Model FLOPs per second over the best matmul rate, which was measured as the run started.";
   r.plot(peak);
   if (v.empty() || v.back().back().figures.mtp_acceptance.empty()) return;
   LinePlot p{"MTP acceptance, validation", "tokens", "% of guesses", {}};
@@ -171,12 +177,13 @@ void balance_plots(report::HtmlReport& r, const Log& log, const Validations& v, 
   const std::vector<std::string> names = gate_names(c);
   r.heading("Balance of the experts");
   r.paragraph(
-      "MaxVio = (greatest load - mean load) / mean load: 0 is perfect balance, 1 means that one expert gets twice "
-      "its share.");
+      "MaxVio = (tokens of the busiest expert - mean) / mean: 0 is perfect balance, 1 means that one expert gets twice "
+      "its "
+      "share.");
   violation_plots(r, log, v, names);
   const std::size_t gates = log.back().loads_LE.size(), shown = std::min(gates, kMostMaps);
-  r.heading(shown < gates ? fmt::format("Load of each expert over time ({} of {} layers)", shown, gates)
-                          : "Load of each expert over time");
+  r.heading(shown < gates ? fmt::format("Tokens per expert over time ({} of {} layers)", shown, gates)
+                          : "Tokens per expert over time, as multiples of the mean");
   for (std::size_t i = 0; i < shown; ++i) {
     const std::size_t g = shown < 2 ? 0 : i * (gates - 1) / (shown - 1);
     r.heatmap(load_map(log, g, names.at(g)));
@@ -185,9 +192,9 @@ void balance_plots(report::HtmlReport& r, const Log& log, const Validations& v, 
 
 void run_facts(report::HtmlReport& r, const Log& log, const model::Config& c) {
   const model::Accounting a = model::account(c, 1);
-  std::vector<std::pair<std::string, std::string>> facts = {
+  std::vector<report::HtmlReport::Fact> facts = {
       {"parameters", short_number(static_cast<double>(a.parameters))},
-      {"active a token", short_number(static_cast<double>(a.active_head_only))}};
+      {"active per token", short_number(static_cast<double>(a.active_head_only))}};
   if (a.mtp_parameters > 0) facts.push_back({"in MTP modules", short_number(static_cast<double>(a.mtp_parameters))});
   if (!log.empty()) {
     const StepMetrics& last = log.back();
@@ -195,18 +202,61 @@ void run_facts(report::HtmlReport& r, const Log& log, const model::Config& c) {
     facts.push_back({fmt::format("tokens of {}", short_number(static_cast<double>(last.total_tokens))),
                      short_number(static_cast<double>(last.tokens))});
     facts.push_back({"steps", std::to_string(last.step)});
-    facts.push_back({"time", duration(p.seconds)});
-    facts.push_back({"tokens/s", short_number(p.tokens_per_second)});
+    facts.push_back({"time of the steps", duration(p.seconds), meaning_of("tokens/s")});
+    facts.push_back({"tokens/s, mean of the run", short_number(p.tokens_per_second), meaning_of("tokens/s")});
     facts.push_back({"peak memory", fmt::format("{:.2f} GiB", last.memory_gib)});
+    facts.push_back({"MFU, mean of the run", fmt::format("{:.0f} %", 100 * p.share_of_peak), meaning_of("MFU")});
     if (const auto v = last_validation(log)) {
-      facts.push_back(
-          {fmt::format("bits per byte, {}", v->figures.name), fmt::format("{:.4f}", v->figures.bits_per_byte)});
-      facts.push_back({fmt::format("MaxVio, {}", v->figures.name), fmt::format("{:.3f}", v->figures.max_violation)});
+      const auto add = [&](const std::string& what, const std::string& value, const std::string& word) {
+        facts.push_back(
+            {"validation: " + what, value, fmt::format("{}, step {}: {}", v->figures.name, v->step, meaning_of(word))});
+      };
+      add("nats per token", fmt::format("{:.4f}", v->figures.lm_loss), "lm loss");
+      add("bits per byte", fmt::format("{:.4f}", v->figures.bits_per_byte), "bits per byte");
+      add("MaxVio", fmt::format("{:.3f}", v->figures.max_violation), "MaxVio");
     }
     for (const auto& [cause, steps] : skipped_steps(log))
-      facts.push_back({"steps skipped: " + cause, std::to_string(steps)});
+      facts.push_back({(steps == 1 ? "step skipped: " : "steps skipped: ") + cause, std::to_string(steps)});
   }
   r.facts(facts);
+}
+
+// The first, best and last figures of each text: nats and bits side by side.
+void validation_table(report::HtmlReport& r, const Validations& groups) {
+  if (groups.empty()) return;
+  report::Table table = {{"validation", "", "step", "tokens", "rows", "nats per token", "bits per byte", "MaxVio"}};
+  const std::size_t modules = groups.back().back().figures.mtp_acceptance.size();
+  for (std::size_t k = 0; k < modules; ++k) table[0].push_back(fmt::format("MTP {} acceptance", k + 1));
+  const auto add = [&](const Validated& v, const std::string& which) {
+    const Validation& f = v.figures;
+    table.push_back({f.name, which, std::to_string(v.step), short_number(static_cast<double>(v.tokens)),
+                     f.rows > 0 ? std::to_string(f.rows) : "?", fmt::format("{:.4f}", f.lm_loss),
+                     fmt::format("{:.4f}", f.bits_per_byte), fmt::format("{:.3f}", f.max_violation)});
+    for (const double a : f.mtp_acceptance) table.back().push_back(fmt::format("{:.1f} %", 100 * a));
+  };
+  for (const auto& group : groups) {
+    const auto best = std::min_element(group.begin(), group.end(), [](const Validated& a, const Validated& b) {
+      return a.figures.bits_per_byte < b.figures.bits_per_byte;
+    });
+    add(group.front(), group.front().step == 0 ? "before training" : "first");
+    if (best != group.begin() && best + 1 != group.end()) add(*best, "best");
+    if (group.size() > 1) add(group.back(), best + 1 == group.end() ? "last and best" : "last");
+  }
+  r.table(table);
+}
+
+void sample_part(report::HtmlReport& r, const Sample& sample) {
+  r.heading("A sample of its text");
+  r.paragraph(sample.how);
+  r.quote(sample.prompt, sample.text);
+}
+
+// The figures are of this model: what is drawn relies on it.
+void check_gates(const Log& log, const model::Config& c, const fs::path& run_dir) {
+  const std::size_t want = gate_names(c).size(), have = log.back().loads_LE.size();
+  if (have != want || log.back().max_violation.size() != want)
+    fail("{}: has figures of {} layers with experts, the model has {}", (run_dir / "metrics.jsonl").string(), have,
+         want);
 }
 
 void setting_table(report::HtmlReport& r, const model::Config& c, const fs::path& run_dir) {
@@ -253,17 +303,21 @@ std::string run_name(const fs::path& run_dir) {
 
 }  // namespace
 
-void write_report(const std::filesystem::path& run_dir, const model::Config& c) {
+void write_report(const std::filesystem::path& run_dir, const model::Config& c, const std::optional<Sample>& sample) {
   const Log log = read_metrics(run_dir / "metrics.jsonl");
   report::HtmlReport r("hadal run " + run_name(run_dir), "pre-training; written by hadal report");
   run_facts(r, log, c);
+  const Validations v = validations(log, read_before(run_dir));
+  validation_table(r, v);
   setting_table(r, c, run_dir);
+  if (sample) sample_part(r, *sample);
   if (!log.empty()) {
+    check_gates(log, c, run_dir);
     r.heading("Training");
-    const Validations v = validations(log, read_before(run_dir));
     loss_plots(r, log, v);
     balance_plots(r, log, v, c);
   }
+  r.glossary("What the words mean", report_words());
   r.write(run_dir / "report.html");
 }
 

@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "train/metrics.h"
+#include "base/report/table.h"
+#include "train/run_figures.h"
 
 namespace hadal::train {
 
@@ -36,17 +37,27 @@ struct View {
   std::string title;
   std::vector<std::string> gates;  // names of the rows of max_violation; empty: numbers
   std::size_t width = 100, height = 30;
+  bool colour = false;
 };
 
 bool finished(const std::vector<StepMetrics>& steps);
 // Seconds to the end at the speed of the latest steps; 0 if finished or unknown.
 double seconds_left(const std::vector<StepMetrics>& steps);
 
-// A frame of at most view.height lines of at most view.width characters: progress and ETA, curve of the loss,
-// sparklines of rate, gradient norm and speed, MaxVio by layer, last held-out figures. age: seconds since the last
-// step.
+// A frame of at most view.height lines of at most view.width characters: progress and ETA, curve of the lm loss,
+// sparklines of rate, gradient norm and speed, MaxVio by layer, last validations. age: seconds since the last step.
 std::vector<std::string> draw_frame(const std::vector<StepMetrics>& steps, const View& view, double age);
 // The same in one line.
 std::string draw_line(const std::vector<StepMetrics>& steps);
+
+struct RunView {
+  std::string name;
+  const std::vector<StepMetrics>* steps = nullptr;
+  double age = 0;
+};
+// Several runs in a frame: their curves over each other, a line of figures each, and as much of the differences of
+// their recipes (compare.h) as there is room for.
+std::vector<std::string> draw_comparison(const std::vector<RunView>& runs, const report::Table& differences,
+                                         const View& view);
 
 }  // namespace hadal::train

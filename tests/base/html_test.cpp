@@ -30,6 +30,43 @@ TEST(Html, StandsAlone) {
   EXPECT_EQ(count(page, "<div"), count(page, "</div>"));
 }
 
+TEST(Html, ColumnsOfNumbersAreAlignedAsNumbers) {
+  HtmlReport r("t");
+  r.table({{"name", "loss", "rows"}, {"a", "3.25", "8 rows x 4"}, {"b", "-", "16"}});
+  const std::string page = r.html();
+  EXPECT_NE(page.find("<th class='n'>loss</th>"), std::string::npos);
+  EXPECT_NE(page.find("<td class='n'>3.25</td>"), std::string::npos);
+  EXPECT_NE(page.find("<td class='n'>-</td>"), std::string::npos);
+  EXPECT_NE(page.find("<td>8 rows x 4</td>"), std::string::npos);
+  EXPECT_NE(page.find("<td>16</td>"), std::string::npos) << "a column with text is text";
+  EXPECT_NE(page.find(".n{text-align:right"), std::string::npos);
+  EXPECT_NE(page.find("tabular-nums"), std::string::npos);
+}
+
+TEST(Html, FiguresOfAnotherKindAreDiamondsOnTheChart) {
+  HtmlReport r("t");
+  Series whole{"whole", {1, 2}, {3, 4}};
+  whole.diamonds = true;
+  whole.line = false;
+  whole.colour = 5;
+  r.plot({"p", "x", "y", {{"s", {1, 2}, {3, 4}}, whole}});
+  const std::string page = r.html();
+  EXPECT_EQ(count(page, "<path class='c5 mark'"), 2u);
+  EXPECT_EQ(count(page, "<polyline"), 1u);
+  EXPECT_EQ(count(page, "<i class='c5 diamond'>"), 1u);
+}
+
+TEST(Html, WordsAndTextsAreEscaped) {
+  HtmlReport r("t");
+  r.glossary("words", {{"a<b", "c&d"}});
+  r.quote("<i>", "x < y");
+  r.facts({{"name", "value", "it's"}});
+  const std::string page = r.html();
+  EXPECT_NE(page.find("<dt>a&lt;b</dt><dd>c&amp;d</dd>"), std::string::npos);
+  EXPECT_NE(page.find("<b>&lt;i&gt;</b>x &lt; y"), std::string::npos);
+  EXPECT_NE(page.find("title='it&#39;s'"), std::string::npos);
+}
+
 TEST(Html, NeighbouringFiguresShareAGrid) {
   HtmlReport r("t");
   const LinePlot p{"p", "x", "y", {{"s", {1, 2}, {3, 4}}}};

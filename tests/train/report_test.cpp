@@ -9,6 +9,7 @@
 #include "support/temp_folder.h"
 #include "train/metrics.h"
 #include "train/recipe.h"
+#include "train/spike_guard.h"
 
 namespace hadal::train {
 namespace {
@@ -35,17 +36,72 @@ std::string page_of(const model::Config& c, std::size_t gates, std::size_t exper
   Recipe recipe;
   recipe.balance.gamma = 0.0625;
   write_file_atomically(run / "recipe.toml", to_toml(recipe));
-  write_report(run.path(), c);
+  write_before(run.path(), {{"whole text", 100, true, 8.5, 6.5, 0.5, {0.25}}});
+  write_report(run.path(), c, Sample{"drawn", "", "Once upon a <time>"});
   return read_file(run / "report.html");
 }
 
 TEST(Report, HasEveryPlot) {
   const std::string page = page_of(model::preset("demo"), 3, 16);
-  for (const char* what :
-       {"Training loss", "Validation", "Gradient norm", "Learning rate", "Speed", "Share of the GEMM peak",
-        "MTP acceptance, validation", "MaxVio of each step", "MaxVio of the validation", "<figcaption>layer 1<",
-        "<figcaption>layer 2<", "<figcaption>MTP 1<", "whole text", "2.1250", "gamma 0.0625", "the whole recipe"})
+  for (const char* what : {"Training: lm loss",
+                           "Validation",
+                           "Gradient norm",
+                           "Learning rate",
+                           "Speed",
+                           "<figcaption>MFU<",
+                           "MTP acceptance, validation",
+                           "MaxVio of each step",
+                           "MaxVio of the validation",
+                           "<figcaption>layer 1<",
+                           "<figcaption>layer 2<",
+                           "<figcaption>MTP 1<",
+                           "whole text",
+                           "4.2500",
+                           "2.1250",
+                           "before training",
+                           "8.5000",
+                           "first 64 rows",
+                           "Once upon a &lt;time&gt;",
+                           "What the words mean",
+                           "gamma 0.0625",
+                           "the whole recipe"})
     EXPECT_NE(page.find(what), std::string::npos) << what;
+}
+
+// The value before training is the first of its series, at no tokens; whole texts are marks, not part of the line.
+TEST(Report, TheValueBeforeTrainingIsInItsChart) {
+  const std::string page = page_of(model::preset("demo"), 3, 16);
+  const std::string chart = page.substr(page.rfind("<figure", page.find("<figcaption>Validation<")),
+                                        page.find("</figure>", page.find("<figcaption>Validation<")));
+  EXPECT_NE(chart.find("&quot;n&quot;:&quot;whole text&quot;,&quot;x&quot;:[0,2000],&quot;y&quot;:[6.5,2.125]"),
+            std::string::npos)
+      << chart.substr(0, 600);
+  EXPECT_NE(chart.find("mark' d='"), std::string::npos);
+}
+
+TEST(Report, SkippedStepsSayWhy) {
+  const test::TempFolder run;
+  std::ofstream log(run / "metrics.jsonl");
+  for (std::int64_t n = 1; n <= 4; ++n) {
+    StepMetrics m;
+    m.step = m.tokens = n;
+    m.total_tokens = 4;
+    m.max_violation.assign(3, 0.5);
+    m.loads_LE.assign(3, {1, 2});
+    m.skipped = n == 1 ? kLossSpike : n < 4 ? kGradientSpike : "";
+    log << to_json(m) << "\n";
+  }
+  log.close();
+  write_report(run.path(), model::preset("demo"));
+  const std::string page = read_file(run / "report.html");
+  EXPECT_NE(page.find("<b>1</b><span>step skipped: loss spike"), std::string::npos);
+  EXPECT_NE(page.find("<b>2</b><span>steps skipped: gradient spike"), std::string::npos);
+  EXPECT_EQ(page.find("not finite"), std::string::npos);
+}
+
+TEST(Report, FiguresOfAnotherModelAreRefused) {
+  EXPECT_NE(test::error_of([] { page_of(model::preset("demo"), 2, 16); }).find("figures of 2 layers"),
+            std::string::npos);
 }
 
 TEST(Report, ManyLayersStayReadable) {

@@ -1,12 +1,13 @@
 // The view of a run: what is drawn, that it fits, and that a growing or cut-back metrics.jsonl is followed.
 #include "train/watch.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <cmath>
 #include <fstream>
 
+#include "base/report/table.h"
 #include "base/report/text_plot.h"
 #include "support/temp_folder.h"
 
@@ -99,9 +100,12 @@ TEST(Watch, FramesFitAnyTerminal) {
   }
   for (const std::size_t width : {40u, 80u, 200u}) {
     for (const std::size_t height : {8u, 24u, 60u}) {
-      const auto frame = draw_frame(steps, {"title", {}, width, height}, 0);
-      EXPECT_LE(frame.size(), height);
-      for (const std::string& line : frame) EXPECT_LE(report::shown_width(line), width) << line;
+      for (const auto& frame : {draw_frame(steps, {"title", {}, width, height}, 0),
+                                draw_comparison({{"one", &steps, 0}, {"two", &steps, 0}}, {{"key", "one", "two"}},
+                                                {"title", {}, width, height, true})}) {
+        EXPECT_LE(frame.size(), height);
+        for (const std::string& line : frame) EXPECT_LE(report::shown_width(line), width) << line;
+      }
     }
   }
 }
@@ -112,26 +116,58 @@ TEST(Watch, ALongSilenceIsSaid) {
   EXPECT_NE(draw_frame(steps, {}, 600)[1].find("no step for 10:00"), std::string::npos);
 }
 
-TEST(TextPlot, SparklinesSpanTheirRange) {
-  EXPECT_EQ(report::sparkline({0, 7, 3.5}, 10), "▁█▅");
-  EXPECT_EQ(report::sparkline({2, 2}, 10), "▁▁");
-  EXPECT_EQ(report::sparkline({1, std::nan(""), 2}, 10), "▁ █");
-  EXPECT_EQ(report::sparkline({0, 2, 8, 6}, 2), "▁█") << "means of stretches";
-  EXPECT_EQ(report::sparkline({}, 10), "");
+TEST(Watch, ValidationsOfDifferentRowsHaveALineEach) {
+  std::vector<StepMetrics> steps = {step(1), step(2)};
+  steps[0].validations = {{"first 64 rows", 64, false, 3.5, 2.5, 1, {}}};
+  steps[1].validations = {{"whole text", 100, true, 3.25, 2.25, 1, {0.5}}};
+  std::string frame;
+  for (const std::string& line : draw_frame(steps, {}, 0)) frame += line + "\n";
+  EXPECT_NE(frame.find("validation: 3.5000 nats/token, 2.5000 bits/byte, MaxVio 1.000; step 1, first 64 rows"),
+            std::string::npos)
+      << frame;
+  EXPECT_NE(
+      frame.find("validation: 3.2500 nats/token, 2.2500 bits/byte, MTP 1: 50.0 %, MaxVio 1.000; step 2, whole text"),
+      std::string::npos)
+      << frame;
 }
 
-TEST(TextPlot, ACurveGoesFromTopToBottom) {
-  const auto lines = report::dot_plot({4, 3, 2, 1}, 9 + 2, 1);
-  ASSERT_EQ(lines.size(), 1u);
-  EXPECT_EQ(lines[0], "       4┤⠑⢄");
-  EXPECT_EQ(report::dot_plot({}, 20, 3).size(), 3u);
+TEST(Watch, TheSpeedOfOneScreenIsOneSpeed) {
+  std::vector<StepMetrics> steps;
+  for (std::int64_t n = 1; n <= 40; ++n) {
+    steps.push_back(step(n, 10000));
+    steps.back().tokens_per_second = n <= 20 ? 1000 : 50;  // the first half is not counted any more
+    steps.back().share_of_peak = n <= 20 ? 1 : 0.25;
+  }
+  const std::string frame = fmt::format("{}", fmt::join(draw_frame(steps, {}, 0), "\n"));
+  EXPECT_NE(frame.find("tokens/s, of 20        50"), std::string::npos) << frame;
+  EXPECT_NE(frame.find("MFU, of 20           25 %"), std::string::npos) << frame;
+  EXPECT_NE(frame.find("ETA 2:00"), std::string::npos) << "6000 tokens at 50 per second\n" << frame;
+  EXPECT_NE(draw_line(steps).find(" 50 tokens/s  MFU 25 %"), std::string::npos) << draw_line(steps);
 }
 
-TEST(TextPlot, BarsFillInEighths) {
-  EXPECT_EQ(report::bar(0.5, 4), "██  ");
-  EXPECT_EQ(report::bar(1.0 / 16, 2), "▏ ");
-  EXPECT_EQ(report::bar(2.0, 2), "██");
-  EXPECT_EQ(report::bar(-1, 2), "  ");
+TEST(Watch, SkippedStepsSayWhy) {
+  std::vector<StepMetrics> steps = {step(1), step(2)};
+  steps[1].skipped = "gradient spike";
+  EXPECT_NE(draw_frame(steps, {}, 0)[2].find("step skipped: gradient spike"), std::string::npos);
+  EXPECT_EQ(draw_frame(steps, {}, 0)[2].find("not finite"), std::string::npos);
+}
+
+TEST(Watch, SeveralRunsOverEachOther) {
+  std::vector<StepMetrics> one, two;
+  for (std::int64_t n = 1; n <= 9; ++n) one.push_back(step(n));
+  for (std::int64_t n = 1; n <= 3; ++n) {
+    two.push_back(step(n));
+    two.back().max_violation.clear();  // a model without experts
+    two.back().loads_LE.clear();
+  }
+  const std::vector<StepMetrics> none;
+  const std::vector<RunView> runs = {{"slow", &one, 0}, {"dense", &two, 0}, {"later", &none, 0}};
+  const auto frame = draw_comparison(
+      runs, {{"key of the recipe", "slow", "dense", "later"}, {"lr.peak", "0.1", "0.2", "?"}}, {"title", {}, 100, 40});
+  const std::string text = fmt::format("{}", fmt::join(frame, "\n"));
+  for (const char* part : {"a  slow", "b  dense", "c  later", "no step yet", "90 %", "30 %", "lr.peak", "0.1", "0.2"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  EXPECT_EQ(text.find('\033'), std::string::npos);
 }
 
 }  // namespace

@@ -21,14 +21,17 @@ figcaption{font-weight:600;margin-bottom:4px}svg{width:100%;height:auto;display:
 svg text{fill:var(--soft)}.label{font-size:12.5px}.grid{stroke:var(--grid)}.cursor{stroke:var(--soft);stroke-dasharray:3 3;visibility:hidden}
 .line{fill:none;stroke-width:1.7;stroke-linejoin:round}.faint{opacity:.28;stroke-width:1}
 .legend{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:13px;color:var(--soft);align-items:center}.legend b{color:var(--ink);font-weight:600}
-.legend i{display:inline-block;width:14px;height:3px;margin-right:6px;vertical-align:middle}.scale{gap:8px}.steps{display:flex}.steps i{width:16px;height:12px;margin:0}
+.legend i{display:inline-block;width:14px;height:3px;margin-right:6px;vertical-align:middle}.legend .diamond{width:8px;height:8px;transform:rotate(45deg);margin-right:8px}.mark{stroke:var(--card);stroke-width:1}.scale{gap:8px}.steps{display:flex}.steps i{width:16px;height:12px;margin:0}
 .note{font-size:13px;color:var(--soft);margin:6px 0 0}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:10px;margin:0 0 18px}
 .facts div{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:8px 12px}.facts b{display:block;font-size:20px;font-weight:600}
 .facts span{color:var(--soft);font-size:13px}
 .wide{overflow-x:auto}table{border-collapse:collapse;background:var(--card);margin:10px 0;font-variant-numeric:tabular-nums}
-td,th{border:1px solid var(--edge);padding:4px 12px;text-align:right}td:first-child,th:first-child{text-align:left}th{background:var(--head);font-weight:600}
+td,th{border:1px solid var(--edge);padding:4px 12px;text-align:left;vertical-align:top}.n{text-align:right;white-space:nowrap}th{white-space:nowrap;background:var(--head);font-weight:600}
 details{margin:12px 0}summary{cursor:pointer;color:var(--soft)}pre{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:12px;overflow-x:auto;font-size:13px}
+.quote{white-space:pre-wrap;max-width:90ch;line-height:1.55}dl{display:grid;grid-template-columns:max-content 1fr;gap:6px 16px;max-width:100ch}dt{font-weight:600}dd{margin:0;color:var(--soft)}
+@media (max-width:560px){dl{display:block}dd{margin-bottom:8px}}
+.facts [title]{cursor:help}
 .tip{position:absolute;pointer-events:none;background:var(--ink);color:var(--page);font-size:12.5px;line-height:1.45;padding:5px 9px;border-radius:5px;white-space:pre;display:none;z-index:2}
 )css";
 
@@ -65,7 +68,8 @@ std::string palette(const char* const (&series)[detail::kColours], const int (&m
                     const int (&high)[3]) {
   std::string css;
   for (int i = 0; i < detail::kColours; ++i) {
-    css += fmt::format(".line.c{0}{{stroke:{1}}}circle.c{0}{{fill:{1}}}i.c{0}{{background:{1}}}", i, series[i]);
+    css +=
+        fmt::format(".line.c{0}{{stroke:{1}}}circle.c{0},path.c{0}{{fill:{1}}}i.c{0}{{background:{1}}}", i, series[i]);
   }
   for (int level = -detail::kHeatLevels; level <= detail::kHeatLevels; ++level) {
     const double share = std::abs(level) / static_cast<double>(detail::kHeatLevels);
@@ -132,23 +136,42 @@ void HtmlReport::paragraph(const std::string& text) {
   body_ += "<p>" + escape(text) + "</p>\n";
 }
 
-void HtmlReport::facts(const std::vector<std::pair<std::string, std::string>>& facts) {
+void HtmlReport::facts(const std::vector<Fact>& facts) {
   close_figures();
   body_ += "<div class='facts'>";
-  for (const auto& [name, value] : facts)
-    body_ += "<div><b>" + escape(value) + "</b><span>" + escape(name) + "</span></div>";
+  for (const Fact& f : facts) {
+    body_ +=
+        fmt::format("<div{}><b>{}</b><span>{}</span></div>",
+                    f.meaning.empty() ? "" : " title='" + escape(f.meaning) + "'", escape(f.value), escape(f.name));
+  }
   body_ += "</div>\n";
 }
 
-void HtmlReport::table(const std::vector<std::vector<std::string>>& rows) {
+void HtmlReport::table(const Table& table) {
   close_figures();
+  const std::vector<bool> numbers = number_columns(table);
   body_ += "<div class='wide'><table>";
-  for (std::size_t r = 0; r < rows.size(); ++r) {
+  for (std::size_t r = 0; r < table.size(); ++r) {
     body_ += "<tr>";
-    for (const std::string& cell : rows[r]) body_ += fmt::format("<{0}>{1}</{0}>", r == 0 ? "th" : "td", escape(cell));
+    for (std::size_t c = 0; c < table[r].size(); ++c) {
+      body_ += fmt::format("<{0}{1}>{2}</{0}>", r == 0 ? "th" : "td",
+                           c < numbers.size() && numbers[c] ? " class='n'" : "", escape(table[r][c]));
+    }
     body_ += "</tr>\n";
   }
   body_ += "</table></div>\n";
+}
+
+void HtmlReport::glossary(const std::string& title, const std::vector<std::pair<std::string, std::string>>& words) {
+  close_figures();
+  body_ += "<details><summary>" + escape(title) + "</summary><dl>";
+  for (const auto& [word, meaning] : words) body_ += "<dt>" + escape(word) + "</dt><dd>" + escape(meaning) + "</dd>";
+  body_ += "</dl></details>\n";
+}
+
+void HtmlReport::quote(const std::string& given, const std::string& written) {
+  close_figures();
+  body_ += "<pre class='quote'>" + (given.empty() ? "" : "<b>" + escape(given) + "</b>") + escape(written) + "</pre>\n";
 }
 
 void HtmlReport::folded(const std::string& title, const std::string& text) {

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/report/table.h"
+
 namespace hadal::report {
 
 struct Series {
@@ -15,6 +17,8 @@ struct Series {
   bool smooth = false;  // a running mean on top, the values themselves faint behind it
   bool dots = false;    // a mark at every point: for a few measurements
   bool line = true;
+  bool diamonds = false;  // larger marks: figures of another kind than those on the line
+  int colour = -1;        // number of the colour; -1: its place among the series
 };
 
 struct LinePlot {
@@ -42,10 +46,17 @@ class HtmlReport {
   explicit HtmlReport(std::string title, std::string subtitle = "");
   void heading(const std::string& text);
   void paragraph(const std::string& text);
-  // What matters most, as cards: (name, value).
-  void facts(const std::vector<std::pair<std::string, std::string>>& facts);
-  // First row is the header.
-  void table(const std::vector<std::vector<std::string>>& rows);
+  // What matters most, as cards. meaning: shown under the pointer.
+  struct Fact {
+    std::string name, value, meaning = {};
+  };
+  void facts(const std::vector<Fact>& facts);
+  // Columns of numbers stand right, their digits below each other; text stands left.
+  void table(const Table& table);
+  // Words and what they mean, folded away under a title.
+  void glossary(const std::string& title, const std::vector<std::pair<std::string, std::string>>& words);
+  // Text as a model wrote it: what it was given, and how it went on.
+  void quote(const std::string& given, const std::string& written);
   // Text as it is, folded away under a title.
   void folded(const std::string& title, const std::string& text);
   // Neighbouring plots and heatmaps stand side by side.

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "base/report/axis.h"
+
 namespace hadal::report::detail {
 
 namespace {
@@ -26,20 +28,6 @@ struct Range {
   }
 };
 
-// About five round numbers in [low, high].
-std::vector<double> ticks(double low, double high) {
-  const double raw = (high - low) / 5, power = std::pow(10.0, std::floor(std::log10(raw)));
-  double step = power;
-  for (const double f : {1.0, 2.0, 5.0, 10.0}) {
-    step = f * power;
-    if (step >= raw) break;
-  }
-  std::vector<double> result;
-  for (double v = std::ceil(low / step) * step; v <= high + step * 1e-9; v += step)
-    result.push_back(std::abs(v) < step * 1e-9 ? 0 : v);
-  return result;
-}
-
 struct Axis {
   Range range;  // of the logarithms, on a logarithmic axis
   bool log = false;
@@ -52,7 +40,7 @@ struct Axis {
     return from + ((log ? std::log10(v) : v) - range.low) / (range.high - range.low) * (to - from);
   }
   std::vector<double> marks() const {
-    if (!log) return ticks(range.low, range.high);
+    if (!log) return round_marks(range.low, range.high, 5);
     std::vector<double> values;
     const bool narrow = range.high - range.low < 1.5;
     for (double p = std::floor(range.low); p <= range.high; ++p) {
@@ -134,7 +122,11 @@ std::string polyline(const Axis& x, const Axis& y, const std::vector<double>& xs
   for (const std::size_t i : thinned(ys)) {
     if (x.shows(xs[i]) && y.shows(ys[i])) points += fmt::format("{:.1f},{:.1f} ", x.at(xs[i]), y.at(ys[i]));
   }
-  return fmt::format("<polyline class='line c{} {}' points='{}'/>", colour % kColours, kind, points);
+  return fmt::format("<polyline class='line c{} {}' points='{}'/>", colour, kind, points);
+}
+
+std::size_t colour_of(const std::vector<Series>& all, std::size_t i) {
+  return (all[i].colour < 0 ? i : static_cast<std::size_t>(all[i].colour)) % kColours;
 }
 
 std::string draw_series(const Axis& x, const Axis& y, const Series& s, std::size_t colour) {
@@ -142,11 +134,13 @@ std::string draw_series(const Axis& x, const Axis& y, const Series& s, std::size
   const bool smooth = s.smooth && s.ys.size() >= 100;
   if (s.line) out += polyline(x, y, s.xs, s.ys, colour, smooth ? "faint" : "");
   if (smooth) out += polyline(x, y, s.xs, smoothed(s.ys, y.log), colour, "");
-  if (s.dots || s.ys.size() == 1) {
-    for (std::size_t i = 0; i < s.ys.size(); ++i) {
-      if (x.shows(s.xs[i]) && y.shows(s.ys[i]))
-        out += fmt::format("<circle class='c{}' r='3.2' cx='{:.1f}' cy='{:.1f}'/>", colour % kColours, x.at(s.xs[i]),
-                           y.at(s.ys[i]));
+  for (std::size_t i = 0; i < s.ys.size() && (s.dots || s.diamonds || s.ys.size() == 1); ++i) {
+    if (!x.shows(s.xs[i]) || !y.shows(s.ys[i])) continue;
+    if (s.diamonds) {
+      out += fmt::format("<path class='c{} mark' d='M{:.1f} {:.1f}l6 6l-6 6l-6 -6z'/>", colour, x.at(s.xs[i]),
+                         y.at(s.ys[i]) - 6);
+    } else {
+      out += fmt::format("<circle class='c{}' r='3.2' cx='{:.1f}' cy='{:.1f}'/>", colour, x.at(s.xs[i]), y.at(s.ys[i]));
     }
   }
   return out;
@@ -156,7 +150,8 @@ std::string legend(const std::vector<Series>& series) {
   std::string s = "<div class='legend'>";
   for (std::size_t i = 0; i < series.size(); ++i) {
     const std::string last = series[i].ys.empty() ? "" : tick(series[i].ys.back());
-    s += fmt::format("<span><i class='c{}'></i>{} <b>{}</b></span>", i % kColours, escape(series[i].name), last);
+    s += fmt::format("<span><i class='c{}{}'></i>{} <b>{}</b></span>", colour_of(series, i),
+                     series[i].diamonds ? " diamond" : "", escape(series[i].name), last);
   }
   return s + "</div>";
 }
@@ -279,16 +274,6 @@ std::string data_of(const Heatmap& m) {
 
 }  // namespace
 
-std::string tick(double v) {
-  if (v == 0) return "0";
-  const double size = std::abs(v);
-  for (const auto& [limit, suffix] : {std::pair{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e4, "k"}}) {
-    if (size >= limit) return fmt::format("{:.3g}{}", v / (limit == 1e4 ? 1e3 : limit), suffix);
-  }
-  if (size < 1e-3) return fmt::format("{:.1e}", v);
-  return fmt::format("{:.4g}", v);
-}
-
 std::string figure_of(const LinePlot& p) {
   Axis x{{}, p.log_x, kLeft, kWidth - kRight}, y{{}, p.log_y, kHeight - kBottom, kTop};
   for (const Series& s : p.series) {
@@ -303,7 +288,7 @@ std::string figure_of(const LinePlot& p) {
   y.range.high += margin;
   if (p.log_x) x.range.low -= 0.08, x.range.high += 0.08;
   std::string svg = draw_axes(x, y) + axis_labels(p.x_label, p.y_label);
-  for (std::size_t i = 0; i < p.series.size(); ++i) svg += draw_series(x, y, p.series[i], i);
+  for (std::size_t i = 0; i < p.series.size(); ++i) svg += draw_series(x, y, p.series[i], colour_of(p.series, i));
   svg += fmt::format("<line class='cursor' y1='{}' y2='{}'/>", kTop, kHeight - kBottom);
   return figure(p.title, data_of(p, x), svg, legend(p.series), p.note);
 }

@@ -13,7 +13,4 @@ inline constexpr int kHeatLevels = 8;  // to each side of the neutral colour: cl
 std::string figure_of(const LinePlot& plot);
 std::string figure_of(const Heatmap& map);
 
-// 1234567 -> "1.23M", 0.00012 -> "1.2e-04": what axes and legends say.
-std::string tick(double value);
-
 }  // namespace hadal::report::detail
