@@ -16,6 +16,7 @@
 #include "cli/memory.h"
 #include "cli/options.h"
 #include "cli/runtime.h"
+#include "cli/sample.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "model/accounting.h"
@@ -69,6 +70,17 @@ class ValidationBar {
   std::chrono::steady_clock::time_point start_;
   std::optional<Progress> bar_;
 };
+
+// For the report of a finished run, where it takes seconds; `hadal report` makes it for a model of any size.
+std::optional<train::Sample> sample_at_end(const train::TrainerInput& in, const train::TrainerOutcome& o,
+                                           const model::Accounting& count, const kernels::Context& cx) {
+  constexpr std::int64_t kMaxParameters = 1000000000;
+  if (!o.finished || count.parameters > kMaxParameters) return std::nullopt;
+  std::string problem;
+  auto sample = sample_of(in.run_dir, train::checkpoint_dir(in.run_dir, o.step), cx, stop_flag(), problem);
+  if (!problem.empty() && in.on_message) in.on_message(problem);
+  return sample;
+}
 
 train::Recipe recipe_of(const Arguments& a) {
   if (!a.resume.empty()) return train::resumed_recipe(a.resume, a.recipe.overrides());
@@ -129,7 +141,7 @@ void run(const Arguments& a) {
     });
   };
   in.at_end = [&](const train::TrainerOutcome& o) {
-    if (o.step > 0) train::write_report(in.run_dir, in.config);
+    if (o.step > 0) train::write_report(in.run_dir, in.config, sample_at_end(in, o, count, runtime.context()));
   };
   const train::TrainerOutcome o = train::train(runtime.context(), in);
   quietly([&] { progress.finish(); });

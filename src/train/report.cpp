@@ -224,7 +224,7 @@ void run_facts(report::HtmlReport& r, const Log& log, const model::Config& c) {
 // The first, best and last figures of each text: nats and bits side by side.
 void validation_table(report::HtmlReport& r, const Validations& groups) {
   if (groups.empty()) return;
-  report::Table table = {{"validation", "", "step", "tokens", "rows", "nats per token", "bits per byte", "MaxVio"}};
+  report::Table table = {{"validation", "when", "step", "tokens", "rows", "nats per token", "bits per byte", "MaxVio"}};
   const std::size_t modules = groups.back().back().figures.mtp_acceptance.size();
   for (std::size_t k = 0; k < modules; ++k) table[0].push_back(fmt::format("MTP {} acceptance", k + 1));
   const auto add = [&](const Validated& v, const std::string& which) {
@@ -276,7 +276,7 @@ void setting_table(report::HtmlReport& r, const model::Config& c, const fs::path
                            c.num_attention_heads, c.vocab_size));
   if (c.n_routed_experts > 0)
     row("experts",
-        fmt::format("{} routed, {} a token, {} shared", c.n_routed_experts, c.num_experts_per_tok, c.n_shared_experts));
+        fmt::format("{} routed, {} per token, {} shared", c.n_routed_experts, c.num_experts_per_tok, c.n_shared_experts));
   row("compute type", recipe.model.dtype);
   row("batch", fmt::format("{} rows x {} tokens", recipe.train.rows, recipe.data.sequence_length));
   row("learning rate", fmt::format("{} to {}", recipe.lr.peak, recipe.lr.final));

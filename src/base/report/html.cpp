@@ -31,7 +31,7 @@ td,th{border:1px solid var(--edge);padding:4px 12px;text-align:left;vertical-ali
 details{margin:12px 0}summary{cursor:pointer;color:var(--soft)}pre{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:12px;overflow-x:auto;font-size:13px}
 .quote{white-space:pre-wrap;max-width:90ch;line-height:1.55}dl{display:grid;grid-template-columns:max-content 1fr;gap:6px 16px;max-width:100ch}dt{font-weight:600}dd{margin:0;color:var(--soft)}
 @media (max-width:560px){dl{display:block}dd{margin-bottom:8px}}
-.facts [title]{cursor:help}
+.facts [title]{cursor:help}@media (max-width:600px){svg,.label{font-size:17px}}
 .tip{position:absolute;pointer-events:none;background:var(--ink);color:var(--page);font-size:12.5px;line-height:1.45;padding:5px 9px;border-radius:5px;white-space:pre;display:none;z-index:2}
 )css";
 
