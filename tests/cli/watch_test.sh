@@ -45,13 +45,13 @@ mkdir -p second
 check "pretrain says where the report is" 'grep -q "^report: second/run/report.html$" said.txt'
 check "a log has plain lines" '! grep -q "$(printf "[\033\r]")" err.txt && grep -q "lm loss [0-9.]*" err.txt'
 "$hadal" watch run second/run --once >both.txt
-for word in "a  run " "b  second/run " "100 %" "key of the recipe" "model.preset" "train.rows" "lm loss"; do
+for word in "a  $(basename "$work")/run " "b  second/run " "100 %" "key of the recipe" "model.preset" "train.rows" "lm loss"; do
   check "two runs: $word" 'grep -qF "$word" both.txt'
 done
 check "two runs: both curves, no colours" 'grep -qE "[ab*]{3}" both.txt && ! grep -q "$(printf "\033")" both.txt'
 check "two runs: what is the same is not listed" '! grep -q "lr.peak" both.txt'
 "$hadal" watch run second/run --interval 0.05 >lines2.txt
-check "two runs: lines by name" 'grep -q "^run: step 30 " lines2.txt && grep -q "^second/run: step 10 " lines2.txt'
+check "two runs: lines by name" 'grep -q "^$(basename "$work")/run: step 30 " lines2.txt && grep -q "^second/run: step 10 " lines2.txt'
 script -qec "TERM=xterm \"$hadal\" watch run second/run --once" typescript >/dev/null
 check "two runs: colours on a terminal" 'grep -qF "$(printf "\033[36m")" typescript'
 
