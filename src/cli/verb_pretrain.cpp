@@ -123,12 +123,12 @@ void run(const Arguments& a) {
   ValidationBar validation;
   in.on_validation = [&](std::int64_t done, std::int64_t all) { quietly([&] { validation.update(done, all); }); };
   Progress progress("training", in.recipe.train.tokens, "tokens");
-  train::StepNote note;
+  train::StepNote recent;
   in.on_step = [&](const train::StepMetrics& m) {
-    note.add(m);
+    recent.add(m);
     quietly([&] {
-      progress.set_rate(note.tokens_per_second());
-      progress.update(m.tokens, note.notes());
+      progress.set_rate(recent.tokens_per_second());
+      progress.update(m.tokens, recent.notes());
       for (const train::Validation& v : m.validations)
         progress.message(fmt::format("step {}: validation ({}) {:.4f} nats per token, {:.4f} bits per byte", m.step,
                                      v.name, v.lm_loss, v.bits_per_byte));
