@@ -1,4 +1,5 @@
 # Run by the target build_id (cmake/build_id.cmake). Without git, or outside of a checkout, the commit is unknown.
+cmake_minimum_required(VERSION 3.25)
 set(commit "unknown commit")
 find_program(git git)
 if(git)

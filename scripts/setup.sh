@@ -17,6 +17,7 @@ build     needed    CLI/CLI.hpp              libcli11-dev
 build     needed    fmt/core.h               libfmt-dev
 build     needed    pcre2.h                  libpcre2-dev
 build     needed    utf8proc.h               libutf8proc-dev
+build     needed    histedit.h               libedit-dev
 build     needed    zstd.h                   libzstd-dev
 build     needed    zlib.h                   zlib1g-dev
 build     needed    gtest/gtest.h            libgtest-dev

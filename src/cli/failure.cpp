@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "base/one_line.h"
+#include "cli/suggest.h"
 
 namespace hadal::cli {
 
@@ -43,13 +44,27 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error) {
     words += " " + verb->get_name();
   }
   const bool needs_verb = !verb->get_subcommands([](const CLI::App*) { return true; }).empty();
+  const std::vector<std::string> rest = app.remaining(true);
+  const auto is = [&](CLI::ExitCodes code) { return error.get_exit_code() == static_cast<int>(code); };
+  // What is missing may be what could not be used: --output for --out.
+  if (!needs_verb && !rest.empty() && (is(CLI::ExitCodes::ExtrasError) || is(CLI::ExitCodes::RequiredError))) {
+    const std::string hint = suggested_option(*verb, rest.front());
+    print(format_line("{}: {} '{}'{}{} ({} --help tells more)", words,
+                      rest.front().starts_with('-') ? "unknown option" : "one argument too many:", shown(rest.front()),
+                      hint.empty() ? "" : "; ", hint, words));
+    return 2;
+  }
   if (!needs_verb) {
     print(format_line("{}: {} ({} --help tells more)", words, error.what(), words));
     return 2;
   }
-  const std::vector<std::string> rest = app.remaining(true);
-  const std::string what = rest.empty() ? "a verb is needed" : fmt::format("unknown verb '{}'", shown(rest.front()));
-  print(format_line("{}: {}: there are {}", words, what, names_of(*verb)));
+  if (rest.empty()) {
+    print(format_line("{}: a verb is needed: there are {}", words, names_of(*verb)));
+    return 2;
+  }
+  const std::string hint = suggested_verb(*verb, rest.front());
+  print(format_line("{}: unknown verb '{}'{}: there are {}", words, shown(rest.front()),
+                    hint.empty() ? "" : "; " + hint, names_of(*verb)));
   return 2;
 }
 

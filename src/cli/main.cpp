@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   hadal::cli::keep_standard_descriptors();
   hadal::cli::ignore_size_limit();
-  CLI::App app("hadal: train, extend, align, distil, quantise and serve models of the DeepSeek-V3 architecture");
+  CLI::App app("hadal: train, study and run language models of the DeepSeek-V3 architecture");
   app.require_subcommand(1);
   hadal::cli::add_tokenizer(app);
   hadal::cli::add_version(app);

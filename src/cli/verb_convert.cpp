@@ -7,9 +7,11 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/model_folder.h"
 #include "base/new_folder.h"
 #include "base/progress.h"
+#include "base/words.h"
 #include "cli/notes.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
@@ -27,7 +29,7 @@ namespace fs = std::filesystem;
 struct Arguments {
   std::string source, target, dtype = "f32";
   double shard_gb = 5;
-  bool ema = false, force = false;
+  bool ema = false, force = false, no_mtp = false, as_json = false;
 };
 
 // A model folder that others may remove while it is read, as a training does with its old checkpoints: its files are
@@ -90,10 +92,14 @@ void run(const Arguments& a) {
   const std::string from = model_folder(a.source).string();
   const Source folder(from);
   const io::HfDir source(from);
-  const model::Config config = model::config_of_weights(model::load_config(from), source);
+  model::Config config = model::config_of_weights(model::load_config(from), source);
   model::check_weights(config, source);
   model::check_copies(config, source);
   note_missing_mtp(a.source);
+  if (a.no_mtp) {
+    if (config.num_nextn_predict_layers == 0) fail("{}: --no-mtp: this model has no MTP modules", from);
+    config.num_nextn_predict_layers = 0;
+  }
   std::optional<io::Safetensors> averages;
   if (a.ema) averages = open_averages(from);
   NewFolder target(a.target, a.force, is_model_file);
@@ -114,7 +120,17 @@ void run(const Arguments& a) {
   writer.commit();
   target.commit();
   progress.finish();
-  fmt::print("{}: {} tensors written in {}{}\n", a.target, tensors.size(), name_of(type),
+  if (a.as_json) {
+    fmt::print("{}\n", json{{"source", from},
+                            {"target", a.target},
+                            {"tensors", tensors.size()},
+                            {"dtype", name_of(type)},
+                            {"mtp_modules", config.num_nextn_predict_layers},
+                            {"ema", a.ema}}
+                           .dump());
+    return;
+  }
+  fmt::print("{}: {} written in {}{}\n", a.target, plural(tensors.size(), "tensor"), name_of(type),
              a.ema ? ", averages; gate biases live" : "");
 }
 
@@ -123,13 +139,19 @@ void run(const Arguments& a) {
 void add_convert(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("convert", "read a model folder and write it anew");
-  verb->add_option("source", a->source, "model folder")->required();
+  verb->add_option("source", a->source, "model folder, or a run: its newest checkpoint")->required();
   verb->add_option("target", a->target, "new folder")->required();
   verb->add_option("--dtype", a->dtype, "of the weights; gates and their biases stay f32")
       ->check(CLI::IsMember({"f32", "bf16"}));
   verb->add_option("--shard-gb", a->shard_gb, "largest file, in 10^9 bytes")->check(positive());
   verb->add_flag("--force", a->force, "replace a model folder that is there");
   verb->add_flag("--ema", a->ema, "the moving average of a training checkpoint's weights (recipe key optimizer.ema)");
+  verb->add_flag("--no-mtp", a->no_mtp, "without the modules of multi-token prediction, for programs that know none");
+  verb->add_flag("--json", a->as_json, "print one JSON object");
+  verb->footer(
+      "Examples:\n"
+      "  hadal convert RUN model --dtype bf16\n"
+      "  hadal convert RUN averaged --ema --no-mtp");
   verb->callback([a] { run(*a); });
 }
 

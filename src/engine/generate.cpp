@@ -59,7 +59,7 @@ std::int64_t Generator::feed(std::span<const std::int32_t> tokens) {
         history_.size(), tokens.size(), context_);
   }
   run(tokens);
-  mark_ = {history_, position_, logits_, true};
+  mark_ = {history_, position_, dropped_, logits_, true};
   return dropped_ - before;
 }
 
@@ -74,6 +74,7 @@ void Generator::again(std::uint64_t seed) {
     run(mark_.history);
   }
   position_ = mark_.position;
+  dropped_ = mark_.dropped;
   logits_ = mark_.logits;
   mark_.in_cache = true;
 }
@@ -135,6 +136,7 @@ Generated Generator::generate(const OnToken& on_token) {
     const std::int32_t id = sample(filtered, settings_.sampling, history_, position_);
     if (is_stop(id)) {
       result.reason = StopReason::stop_token;
+      result.stop_token = id;
       break;
     }
     result.logprobs.push_back(ops::log_prob_of_row(cx_, raw, id));

@@ -35,7 +35,8 @@ struct Generated {
   std::vector<std::int32_t> tokens;  // without the stop token
   std::vector<float> logprobs;       // of each token under the unfiltered distribution
   StopReason reason = StopReason::max_tokens;
-  std::int64_t dropped = 0;  // tokens forgotten since the generation before this one, of what was fed, too
+  std::int32_t stop_token = -1;  // the one that was met, if that is the reason
+  std::int64_t dropped = 0;      // tokens forgotten since the generation before this one, of what was fed, too
 };
 
 // Called with each new token (a stop token excepted). Return false to end.
@@ -65,7 +66,7 @@ class Generator {
   // Where the last feed() ended.
   struct Mark {
     std::vector<std::int32_t> history;
-    std::int64_t position = 0;
+    std::int64_t position = 0, dropped = 0;
     Tensor logits;
     bool in_cache = false;  // the cache still begins with `history`
   };

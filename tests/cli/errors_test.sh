@@ -32,6 +32,14 @@ wrong() {
 # The command line itself.
 wrong "no verb" "a verb is needed|pretrain" "$hadal"
 wrong "unknown verb" "unknown verb 'trian'|pretrain" "$hadal" trian
+wrong "a verb of other programs" "unknown verb 'train'|did you mean 'pretrain'?" "$hadal" train
+wrong "the beginning of a verb" "unknown verb 'prep'|did you mean 'prepare'?" "$hadal" data prep
+wrong "an option of other programs" "unknown option '--max-new-tokens'|did you mean '--max-tokens'?" "$hadal" generate x --max-new-tokens 5
+wrong "an option with a slip" "unknown option '--tempreature'|did you mean '--temperature'?" "$hadal" generate x --tempreature=1
+wrong "another name of what is missing" "unknown option '--output'|did you mean '--out'?" "$hadal" data prepare --tokenizer tok --input text.jsonl --output y
+wrong "a model with a flag" "unknown option '-m'|the model stands without a flag" "$hadal" generate -m tok -p x
+wrong "a text without quotes" "one argument too many|needs quotes" "$hadal" generate tok once upon a time
+wrong "two texts" "text|--prompt" "$hadal" generate tok "x" -p y
 wrong "verb within a verb" "hadal data: a verb is needed|prepare" "$hadal" data
 wrong "unknown flag" "hadal inspect|--bogus" "$hadal" inspect tiny --bogus
 wrong "missing argument" "hadal generate|model is required" "$hadal" generate

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# generate and chat as a user meets them: streaming, JSON, seeds, both cache forms, stop strings, a full context, Ctrl-C.
+# generate as a user meets it: streaming, JSON, where the text comes from, seeds, samples, both cache forms, stop strings,
+# a full context, Ctrl-C; and convert --no-mtp.
 set -euo pipefail
 hadal=${HADAL:?path of the program}
 work=$(mktemp -d)
@@ -21,8 +22,8 @@ field() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.a
 generate "Grüße 🙂 and" --max-tokens 40 --seed 5 >streamed.txt
 generate "Grüße 🙂 and" --max-tokens 40 --seed 5 --json >one.json
 check "what is streamed is the prompt and the text" same "$(cat streamed.txt)" "Grüße 🙂 and$(field one.json text)"
-check "the rates are told on stderr" grep -q "tokens read at .* 40 written at .* stop: max_tokens" <(generate "x" --max-tokens 40 >sink.txt; cat err.txt)
-check "JSON has its keys" same "$(python3 -c 'import json; print(*json.load(open("one.json")))')" "prompt_ids ids logprobs text stop dropped"
+check "the rates are told on stderr" grep -q "token read at .* 40 written at .* stop: max_tokens" <(generate "x" --max-tokens 40 >sink.txt; cat err.txt)
+check "JSON has its keys" same "$(python3 -c 'import json; print(*json.load(open("one.json")))')" "model prompt prompt_ids sampling seed ids logprobs text stop dropped"
 check "as many log-probs as tokens" python3 -c 'import json; d = json.load(open("one.json")); assert len(d["ids"]) == len(d["logprobs"]) == 40 and max(d["logprobs"]) <= 0'
 check "streamed bytes are UTF-8 at any temperature" python3 -c 'import sys; open(sys.argv[1], encoding="utf-8").read()' <(generate "x" --max-tokens 200 --temperature 5)
 
@@ -58,18 +59,44 @@ kill -INT "$pid"
 rc=0 && wait "$pid" || rc=$?
 check "Ctrl-C ends the text in good order" same "$rc $(grep -o "stop: .*" err.txt)" "0 stop: interrupted"
 
-mkfifo lines
-"$hadal" chat "$model" "${endless[@]}" <lines >chat.txt 2>err.txt &
-pid=$!
-exec 3>lines
-for turn in 1 2; do
-  echo "hello" >&3
-  for _ in $(seq 1 3000); do if [ "$(tail -n 1 chat.txt | tr -d '\n' | wc -c)" -gt 3 ]; then break; fi; sleep 0.02; done
-  kill -INT "$pid"
-  for _ in $(seq 1 3000); do if [ "$(tail -n 1 chat.txt)" = "> " ]; then break; fi; sleep 0.02; done
+# The text to continue: an argument, -p, a file, a pipe; each is the same text.
+"$hadal" generate "$model" "two words" -n 12 -s 4 -t 2 >want.txt 2>err.txt
+check "the model's own settings are told" grep -q "^generation_config.json: temperature 0.6, top-p 0.95" err.txt
+check "an option wins over them" same "$("$hadal" generate "$model" x -n 1 --temp 1 2>&1 >sink.txt | grep '^generation_config.json')" "generation_config.json: top-p 0.95"
+one() { "$hadal" generate "$model" -n 12 -s 4 -t 2 "$@" 2>err.txt; }
+printf '\xef\xbb\xbftwo words\r\n' >prompt.txt
+check "-p" same "$(one -p "two words" </dev/null)" "$(cat want.txt)"
+check "--prompt-file" same "$(one --prompt-file prompt.txt </dev/null)" "$(cat want.txt)"
+check "a pipe" same "$(echo "two words" | one)" "$(cat want.txt)"
+check "a pipe, by name" same "$(echo "two words" | one -f -)" "$(cat want.txt)"
+check "what is given goes before what is piped in" same "$(echo other | one "two words")" "$(cat want.txt)"
+printf 'a\r\nb\rc\n' | one --json >lines.json
+check "line ends of other systems in a pipe" python3 -c 'import json; assert json.load(open("lines.json"))["prompt"] == "a\nb\nc"'
+check "nothing at all begins with BOS" test -n "$(one </dev/null)"
+for bytes in '\xff\xfea\x00' 'a\xe4b'; do
+  rc=0 && printf "$bytes" | one >sink.txt || rc=$?
+  check "what is not UTF-8 is refused: $bytes" same "$rc $(grep -c 'hadal: error: standard input.*save' err.txt)" "1 1"
 done
-echo >&3
-rc=0 && wait "$pid" || rc=$?
-exec 3>&-
-check "Ctrl-C ends an answer, an empty line the chat" same "$rc $(grep -c '^> ' chat.txt)" "0 3"
+
+# Samples, seeds, limits.
+one "two words" --num-samples 3 --json >three.json
+check "the second sample is that of the next seed" same "$(python3 -c 'import json; print("two words" + json.load(open("three.json"))["samples"][1]["text"])')" "$("$hadal" generate "$model" "two words" -n 12 -s 5 2>err.txt)"
+check "each sample says its seed" same "$(one "two words" --num-samples 3 | grep -o '^=== sample.*' | tr '\n' ' ')" "=== sample 1 of 3, seed 4 === sample 2 of 3, seed 5 === sample 3 of 3, seed 6 "
+"$hadal" generate "$model" the -n 20 --json >random.json 2>err.txt </dev/null
+check "the random seed makes the same text again" same "$(field random.json text)" "$("$hadal" generate "$model" the -n 20 --json -s "$(field random.json seed)" 2>err.txt | python3 -c 'import json, sys; print(json.load(sys.stdin)["text"])')"
+check "no tokens: the text alone" same "$(generate the -n 0)" the
+generate "the" --max-tokens 3 --temperature 1e-40 --json >cold.json
+check "a tiny temperature is greedy" same "$(field cold.json ids)" "$("$hadal" generate "$model" -p the -n 3 --temp 0 --json 2>err.txt | python3 -c 'import json, sys; print(json.load(sys.stdin)["ids"])')"
+generate "$(printf 'word %.0s' $(seq 1 60))" --max-tokens 1 --context 32 --overflow drop-oldest >sink.txt
+check "what is forgotten of a prompt is told" grep -q "of the prompt forgotten" err.txt
+rc=0 && one the >/dev/full || rc=$?
+check "a full disk ends the text with an error" same "$rc $(grep -c 'standard output: No space' err.txt)" "1 1"
+
+# A folder without MTP modules, for programs that know none.
+"$hadal" convert run whole --json >whole.json 2>err.txt
+"$hadal" convert run trunk --no-mtp --json >trunk.json 2>err.txt
+check "--no-mtp leaves the MTP modules out" same "$(field whole.json mtp_modules) $(field trunk.json mtp_modules)" "1 0"
+check "and the text is the same" same "$("$hadal" generate trunk the -n 20 --temp 0 2>err.txt)" "$("$hadal" generate whole the -n 20 --temp 0 2>err.txt)"
+rc=0 && "$hadal" convert trunk again --no-mtp 2>err.txt || rc=$?
+check "twice is an error" same "$rc $(grep -c 'this model has no MTP modules' err.txt)" "1 1"
 exit $bad

@@ -109,6 +109,7 @@ TEST(Generate, StopsForTheReasonItNames) {
   const std::size_t first = static_cast<std::size_t>(std::find(text.begin(), text.end(), text[4]) - text.begin());
   Generated made = s.generate(g, kPrompt);
   EXPECT_EQ(made.reason, StopReason::stop_token);
+  EXPECT_EQ(made.stop_token, text[4]);
   EXPECT_EQ(made.tokens, Tokens(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(first)));
   EXPECT_EQ(made.logprobs.size(), made.tokens.size());
 
@@ -180,6 +181,8 @@ TEST(Generate, WhatIsForgottenOfAPromptIsCounted) {
   EXPECT_EQ(one.feed(prompt), 68);
   EXPECT_EQ(one.generate([](std::int32_t) { return true; }).dropped, 68);
   EXPECT_EQ(one.generate([](std::int32_t) { return true; }).dropped, 0) << "counted once";
+  one.again(5);
+  EXPECT_EQ(one.generate([](std::int32_t) { return true; }).dropped, 68) << "of another answer to the same text, too";
   // A long text after a conversation: all of that is gone, too.
   Generator two(s.cx, s.model, g);
   EXPECT_EQ(two.feed(std::span(prompt).first(10)), 0);
