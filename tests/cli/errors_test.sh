@@ -35,7 +35,7 @@ wrong "unknown verb" "unknown verb 'trian'|pretrain" "$hadal" trian
 wrong "a verb of other programs" "unknown verb 'train'|did you mean 'pretrain'?" "$hadal" train
 wrong "the beginning of a verb" "unknown verb 'prep'|did you mean 'prepare'?" "$hadal" data prep
 wrong "an option of other programs" "unknown option '--max-new-tokens'|did you mean '--max-tokens'?" "$hadal" generate x --max-new-tokens 5
-wrong "an option with a slip" "unknown option '--tempreature'|did you mean '--temperature'?" "$hadal" generate x --tempreature=1
+wrong "an option with a slip" "unknown option '--tempreature|did you mean '--temperature'?" "$hadal" generate x --tempreature=1
 wrong "another name of what is missing" "unknown option '--output'|did you mean '--out'?" "$hadal" data prepare --tokenizer tok --input text.jsonl --output y
 wrong "a model with a flag" "unknown option '-m'|the model stands without a flag" "$hadal" generate -m tok -p x
 wrong "a text without quotes" "one argument too many|needs quotes" "$hadal" generate tok once upon a time
@@ -45,7 +45,7 @@ wrong "unknown flag" "hadal inspect|--bogus" "$hadal" inspect tiny --bogus
 wrong "missing argument" "hadal generate|model is required" "$hadal" generate
 wrong "missing value" "--seed" "$hadal" generate x --seed
 wrong "flag twice" "--max-tokens" "$hadal" generate x --max-tokens 1 --max-tokens 2
-wrong "no number" "--top-p = x" "$hadal" generate x --top-p x
+wrong "no number" "--top-p: x must be a number from 0 to 1" "$hadal" generate x --top-p x
 wrong "no seed" "--seed|x" "$hadal" generate x --seed x
 wrong "number too large for its type" "--vocab-size" "$hadal" tokenizer train --out t text.jsonl --vocab-size 99999999999999999999
 wrong "zero bytes" "--bytes: 0 must be a number above 0" "$hadal" data generate --bytes 0 --out y
