@@ -23,7 +23,7 @@ say "4. pre-training (preset demo, $tokens tokens; Ctrl-C saves, the same comman
   --set "data.heldout=$demo/shards-heldout" --set "train.tokens=$tokens"
 say "5. what came out"
 xz_bytes=$(xz -9 --stdout "$demo/corpora/heldout.txt" | wc -c)
-"$hadal" report "$demo/run" --json "$demo/demo.json" --compressed-bytes "$xz_bytes" --text-bytes "$(wc -c <"$demo/corpora/heldout.txt")" --source "$(cat "$demo/corpora/source")"
+"$hadal" report "$demo/run" --json-out "$demo/demo.json" --compressed-bytes "$xz_bytes" --text-bytes "$(wc -c <"$demo/corpora/heldout.txt")" --source "$(cat "$demo/corpora/source")"
 say "6. a sample (temperature 0.8)"
 model=$(ls -d "$demo"/run/checkpoints/step-* | tail -n 1)
 "$hadal" generate "$model" --prompt "The captain looked" --max-tokens 120 --temperature 0.8 --top-p 0.95 --seed 7

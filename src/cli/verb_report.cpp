@@ -33,7 +33,7 @@ struct Arguments {
   std::string json_out, source, out = "comparison.html";
   std::int64_t compressed_bytes = 0, text_bytes = 0;
   int threads = 0;
-  bool no_sample = false;
+  bool no_sample = false, as_json = false;
 };
 
 // What the figures of a run are made of.
@@ -149,10 +149,14 @@ void report_one(const Arguments& a) {
     if (!problem.empty()) fmt::print(stderr, "{}\n", problem);
   }
   train::write_report(o.run, o.config, sample);
+  if (!a.json_out.empty()) write_file_atomically(a.json_out, figures_of(o, a).dump(1) + "\n");
+  if (a.as_json) {
+    fmt::print("{}\n", figures_of(o, a).dump(1));
+    return;
+  }
   print_table(table_of(o, a));
   if (sample) fmt::print("\n{}\n\n{}{}\n", sample->how, sample->prompt, sample->text);
   fmt::print("\nreport: {}\n", (o.run / "report.html").string());
-  if (!a.json_out.empty()) write_file_atomically(a.json_out, figures_of(o, a).dump(1) + "\n");
 }
 
 void report_several(const Arguments& a) {
@@ -162,6 +166,15 @@ void report_several(const Arguments& a) {
   }
   const std::vector<std::string> names = train::distinct_names(dirs);
   train::write_comparison(a.out, dirs);
+  if (!a.json_out.empty() || a.as_json) {
+    json all = json::array();
+    for (const fs::path& dir : dirs) all.push_back(figures_of(Opened(dir), a));
+    if (!a.json_out.empty()) write_file_atomically(a.json_out, all.dump(1) + "\n");
+    if (a.as_json) {
+      fmt::print("{}\n", all.dump(1));
+      return;
+    }
+  }
   print_table(train::run_table(names, dirs));
   fmt::print("\n");
   const report::Table differences = train::recipe_differences(names, dirs);
@@ -171,10 +184,6 @@ void report_several(const Arguments& a) {
     fmt::print("no key of the recipes differs\n");
   }
   fmt::print("\nreport: {}\n", a.out);
-  if (a.json_out.empty()) return;
-  json all = json::array();
-  for (const fs::path& dir : dirs) all.push_back(figures_of(Opened(dir), a));
-  write_file_atomically(a.json_out, all.dump(1) + "\n");
 }
 
 }  // namespace
@@ -189,7 +198,8 @@ void add_report(CLI::App& app) {
   verb->add_option("--out", a->out, "the page about several runs")->capture_default_str();
   verb->add_flag("--no-sample", a->no_sample, "do not let the newest checkpoint write a sample of text");
   add_threads(*verb, a->threads);
-  verb->add_option("--json", a->json_out, "write the figures to this file");
+  verb->add_flag("--json", a->as_json, "print the figures as one JSON object, of several runs as a list");
+  verb->add_option("--json-out", a->json_out, "write them to this file, beside what is printed");
   verb->add_option("--source", a->source, "where the text is from, for the file");
   verb->add_option("--compressed-bytes", a->compressed_bytes,
                    "size of the held-out text after a compressor, to compare with")

@@ -55,7 +55,9 @@ check "two runs: lines by name" 'grep -q "^$(basename "$work")/run: step 30 " li
 script -qec "TERM=xterm \"$hadal\" watch run second/run --once" typescript >/dev/null
 check "two runs: colours on a terminal" 'grep -qF "$(printf "\033[36m")" typescript'
 
-"$hadal" report run second/run --json figures.json >table.txt
+"$hadal" report run second/run --json-out figures.json >table.txt
+"$hadal" report run second/run --json >printed.json
+check "report --json prints what --json-out writes" 'cmp figures.json printed.json'
 check "a comparison names its page" 'grep -q "^report: comparison.html$" table.txt && grep -q "<td>train.rows</td>" comparison.html'
 check "its figures" 'python3 -c "import json; a, b = json.load(open(\"figures.json\")); assert a[\"steps\"] == 30 and b[\"steps\"] == 10"'
 check "the same run twice is refused" '! "$hadal" report run second/../run 2>err.txt && grep -q "given twice" err.txt'
