@@ -33,4 +33,5 @@ if ! cmp -s "$requirements" "$venv/made-from.txt"; then
   fi
   cp "$requirements" "$venv/made-from.txt"
 fi
+"$venv/bin/python" tools/continue_check.py --hadal build/hadal
 "$venv/bin/python" tools/oracle.py --hadal build/hadal --seconds "$seconds" "${@:2}"
