@@ -7,7 +7,7 @@ page=${HADAL_SOURCE_DIR:?folder of the sources}/docs/own-text.md
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-bad=0
+bad=0 number=0
 check() { if eval "$2"; then echo "ok: $1"; else echo "NO: $1"; bad=1; fi; }
 mkdir bin texts texts/notes
 ln -s "$hadal" bin/hadal
