@@ -60,12 +60,12 @@ ShardInfo inspect(const KeptFile& file) {
   ShardInfo info{h.tokens, h.documents, h.text_bytes, h.tokenizer_hash, h.checksum, h.token_bytes, h.number, h.count};
   Checksum body;
   std::vector<std::byte> buffer(1 << 20);
-  const std::uint64_t tokens_end = sizeof h + h.tokens * h.token_bytes;
+  const std::uint64_t tokens_begin = sizeof h + (h.documents + 1) * 8;
   for (std::uint64_t at = sizeof h; at < file.size(); at += buffer.size()) {
     const auto piece = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), file.size() - at));
     file.read(at, piece.data(), piece.size());
     body.add(piece);
-    const auto tokens = piece.first(std::min<std::uint64_t>(piece.size(), tokens_end - std::min(at, tokens_end)));
+    const auto tokens = piece.subspan(std::min<std::uint64_t>(piece.size(), tokens_begin - std::min(at, tokens_begin)));
     const std::uint32_t most = h.token_bytes == 2 ? largest<std::uint16_t>(tokens) : largest<std::uint32_t>(tokens);
     info.max_token = std::max(info.max_token, most);
   }
@@ -77,7 +77,7 @@ ShardInfo inspect(const KeptFile& file) {
 
 Shard::Shard(const std::filesystem::path& path) : file_(std::make_shared<KeptFile>(path)), info_(inspect(*file_)) {
   std::vector<std::uint64_t> all(info_.documents + 1);
-  file_->read(sizeof(ShardHeader) + info_.tokens * info_.token_bytes, all.data(), all.size() * 8);
+  file_->read(sizeof(ShardHeader), all.data(), all.size() * 8);
   const bool rising = std::adjacent_find(all.begin(), all.end(), std::greater_equal<>()) == all.end();
   if (all.front() != 0 || all.back() != info_.tokens || !rising)
     fail("{}: damaged: the offsets of its documents do not rise from 0 to {}", path.string(), info_.tokens);
@@ -103,7 +103,8 @@ void Shard::check_ids(std::int32_t vocab_size) const {
 std::vector<std::int32_t> Shard::tokens(std::uint64_t document, std::uint64_t from, std::uint64_t count) const {
   HADAL_ASSERT(from <= document_length(document) && count <= document_length(document) - from);
   std::vector<std::int32_t> tokens(count);
-  const std::uint64_t begin = sizeof(ShardHeader) + ((*offsets_)[document] + from) * info_.token_bytes;
+  const std::uint64_t begin =
+      sizeof(ShardHeader) + offsets_->size() * 8 + ((*offsets_)[document] + from) * info_.token_bytes;
   if (info_.token_bytes == 4) {
     file_->read(begin, tokens.data(), count * 4);
   } else {

@@ -1,5 +1,5 @@
 // The bytes of a token shard, for the one who writes and the one who reads (little endian):
-//   Header; u16 or u32 token[tokens]; u64 offset[documents + 1], in tokens, rising from 0 to `tokens`.
+//   Header; u64 offset[documents + 1], in tokens, rising from 0 to `tokens`; u16 or u32 token[tokens].
 #pragma once
 
 #include <cstdint>

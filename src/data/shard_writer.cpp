@@ -57,25 +57,24 @@ ShardWriter::~ShardWriter() {
 
 fs::path ShardWriter::path(std::size_t number) const { return folder_ / fmt::format("tokens-{:05}.bin", number); }
 
+fs::path ShardWriter::tokens_path() const { return path(written_.size()).string() + ".tmp"; }
+
 void ShardWriter::open_shard() {
-  const fs::path file = path(written_.size());
-  fd_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  const fs::path file = tokens_path();
+  fd_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) fail_errno("write", file);
   header_.tokens = header_.documents = header_.text_bytes = 0;
   offsets_ = {0};
-  body_ = {};
-  write_all(fd_, &header_, sizeof header_, file);  // count is 0: unfinished
 }
 
 void ShardWriter::put(const void* data, std::size_t bytes) {
   const auto* p = static_cast<const std::byte*>(data);
-  body_.add({p, bytes});
   buffer_.insert(buffer_.end(), p, p + bytes);
   if (buffer_.size() >= kBuffer) flush();
 }
 
 void ShardWriter::flush() {
-  write_all(fd_, buffer_.data(), buffer_.size(), path(written_.size()));
+  write_all(fd_, buffer_.data(), buffer_.size(), tokens_path());
   buffer_.clear();
 }
 
@@ -103,14 +102,25 @@ void ShardWriter::end_document() {
   if (header_.tokens >= max_tokens_ || header_.documents >= kMaxDocuments) close_shard();
 }
 
+// The shard, still without a count: it is unfinished until complete().
 void ShardWriter::close_shard() {
   HADAL_ASSERT(header_.tokens == offsets_.back());
-  put(offsets_.data(), offsets_.size() * sizeof offsets_[0]);
+  const fs::path tokens = tokens_path(), file = path(written_.size());
   flush();
-  const fs::path file = path(written_.size());
-  const int fd = std::exchange(fd_, -1);
-  if (::close(fd) != 0) fail_errno("write", file);
-  header_.checksum = body_.value();
+  if (::close(std::exchange(fd_, -1)) != 0) fail_errno("write", tokens);
+  fd_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (fd_ < 0) fail_errno("write", file);
+  Checksum body;
+  const auto write = [&](std::span<const std::byte> bytes) {
+    body.add(bytes);
+    write_all(fd_, bytes.data(), bytes.size(), file);
+  };
+  write_all(fd_, &header_, sizeof header_, file);
+  write(std::as_bytes(std::span(offsets_)));
+  read_pieces(tokens, kBuffer, write);
+  if (::close(std::exchange(fd_, -1)) != 0) fail_errno("write", file);
+  fs::remove(tokens);
+  header_.checksum = body.value();
   header_.number = static_cast<std::uint32_t>(written_.size());
   written_.push_back(header_);
   header_.checksum = 0;

@@ -1,5 +1,6 @@
-// Writes documents of tokens as shards. Tokens go to the disk as they come: memory holds a buffer and the offsets of
-// one shard's documents, however long a document is.
+// Writes documents of tokens as shards. Tokens go to the disk as they come, to a file of their own until the shard's
+// offsets, which stand before them, are known: memory holds a buffer and the offsets of one shard's documents, however
+// long a document is.
 #pragma once
 
 #include <cstddef>
@@ -38,6 +39,7 @@ class ShardWriter {
 
  private:
   std::filesystem::path path(std::size_t number) const;
+  std::filesystem::path tokens_path() const;  // of the open shard's tokens
   void open_shard();
   void close_shard();
   void put(const void* data, std::size_t bytes);
@@ -52,8 +54,7 @@ class ShardWriter {
   std::vector<std::uint64_t> offsets_;
   std::vector<std::byte> buffer_;
   std::vector<std::uint16_t> narrow_;
-  Checksum body_;
-  int fd_ = -1;
+  int fd_ = -1;  // of the file that is being written
 };
 
 }  // namespace hadal::data

@@ -47,6 +47,17 @@ TEST(Shard, RangesOfADocumentAreItsTokens) {
   }
 }
 
+// A file ends with its last token, and leaves nothing beside it.
+TEST(Shard, TokensComeLast) {
+  const TempFolder f;
+  ShardWriter writer(f / "a", 100, 1);
+  writer.add(std::vector<std::int32_t>{7, 8, 99}, 3);
+  writer.finish();
+  EXPECT_TRUE(read_file(f / "a/tokens-00000.bin").ends_with(std::string("\x07\0\x08\0\x63\0", 6)));
+  const auto begin = std::filesystem::directory_iterator(f / "a");
+  EXPECT_EQ(std::distance(begin, {}), 1);
+}
+
 TEST(Shard, ADocumentLiesInOneShard) {
   const TempFolder f;
   write_numbers(f / "a", 0, {7, 1, 12, 3, 40, 2, 15}, 20);
@@ -101,7 +112,7 @@ TEST(Shard, OffsetsThatDoNotRiseAreRefused) {
   write_numbers(f / "a", 0, {5, 6});
   const auto file = f / "a/tokens-00000.bin";
   std::string content = read_file(file);
-  content[content.size() - 16] = 0;  // the second document begins where the first does
+  content[sizeof(ShardHeader) + 8] = 0;  // the second document begins where the first does
   write_signed(file, content);
   EXPECT_NE(error_of([&] { open_shards(f / "a"); }).find("offsets of its documents do not rise"), std::string::npos);
 }
