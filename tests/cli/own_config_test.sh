@@ -45,8 +45,8 @@ for model in v3 v2_lite; do
   start=$data/models/$model
   check "$model is continued" '"$hadal" pretrain recipe.toml --run "$model" --set "model.init_from=$start" --set lr.peak=1e-4 >out.txt 2>&1 || { tail -n 3 out.txt; false; }'
   check "$model is continued from its weights, with its config, and loads back" 'python3 - "$start" "$model" <<PYTHON
-import glob, json, sys
-sys.argv[1:]
+import glob, json, struct, sys
+
 fields = ("model_type", "hidden_size", "num_hidden_layers", "kv_lora_rank", "q_lora_rank", "n_routed_experts", "rope_theta")
 a = json.load(open(sys.argv[1] + "/config.json"))
 b = json.load(open(glob.glob(sys.argv[2] + "/checkpoints/step-*/config.json")[0]))
@@ -64,7 +64,6 @@ y = tensors(glob.glob(sys.argv[2] + "/checkpoints/step-*/model.safetensors")[0])
 assert {k: v[0] for k, v in x.items()} == {k: v[0] for k, v in y.items()}
 changed = [k for k in x if x[k][1] != y[k][1]]
 assert changed, "nothing was trained"
-import struct
 for k in x:
     if len(x[k][1]) != len(y[k][1]):
         continue

@@ -31,10 +31,11 @@ check "the page has commands and a recipe" '[ "$(wc -l <commands.sh)" -ge 12 ] &
 
 interrupted() {
   setsid bash -c "$1" >>out.txt 2>&1 &
-  local shell=$!
-  until [ "$(cat first/metrics.jsonl 2>/dev/null | wc -l)" -ge 3 ]; do kill -0 "$shell" 2>/dev/null || break; sleep 0.05; done
-  kill -INT -- "-$shell" 2>/dev/null || true
-  wait "$shell" || true
+  local shell=$! rc=0
+  until [ -f first/metrics.jsonl ] && [ "$(wc -l <first/metrics.jsonl)" -ge 3 ]; do kill -0 "$shell" || break; sleep 0.05; done
+  kill -INT -- "-$shell" || echo "it had ended before it was interrupted"
+  wait "$shell" || rc=$?
+  echo "exit $rc" >>out.txt
 }
 while IFS= read -r command; do
   : >out.txt
