@@ -20,7 +20,8 @@ namespace {
 bool is_shard(const fs::path& inside) {
   const fs::path folder = inside.parent_path();
   const std::string name = inside.filename().string();
-  return (folder.empty() || folder == "validation") && name.starts_with("tokens-") && name.ends_with(".bin");
+  return (folder.empty() || folder == "validation") && name.starts_with("tokens-") &&
+         (name.ends_with(".bin") || name.ends_with(".bin.tmp"));
 }
 
 // Tokens of documents to the writers of both parts, in the order of the documents.

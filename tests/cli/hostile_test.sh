@@ -199,7 +199,7 @@ with open(sys.argv[1], "r+b") as f:
     f.write(struct.pack("<f", float("nan")))
 P
 fails "weights that are no numbers" train weak --init-from sick
-[[ $said == "sick: tensor 'model.layers.1.self_attn.o_proj.weight' holds nan: no model to start from" ]] || die "weights that are no numbers: $said"
+[[ $said == "sick: tensor 'model.layers.1.self_attn.o_proj.weight' holds NaN or infinity: no model to start from" ]] || die "weights that are no numbers: $said"
 echo "ok: weights that are no numbers start no run"
 
 # A run without an end, to which things happen; another one, to which nothing does, says what should have come.

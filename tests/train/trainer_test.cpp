@@ -113,7 +113,9 @@ TEST(Trainer, MovingAverageIsThatOfTheMasters) {
       EXPECT_NEAR(e.span<float>()[i], average[i], 1e-6) << "step " << step;
       far = std::max(far, std::abs(average[i] - weights[i]));
     }
-    if (step > 1) EXPECT_GT(far, 1e-4);
+    if (step > 1) {
+      EXPECT_GT(far, 1e-4);
+    }
     EXPECT_FALSE(ema.contains("model.layers.1.mlp.gate.e_score_correction_bias"));
   }
 }
