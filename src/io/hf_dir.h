@@ -14,8 +14,8 @@ namespace hadal::io {
 
 class HfDir {
  public:
-  // A run (base/model_folder.h) is its newest checkpoint. Throws Error naming what is missing: the folder, its weights, a
-  // shard, or a tensor that the index promises.
+  // A run (base/model_folder.h) is its newest checkpoint. Throws Error naming what is missing: the folder, its weights,
+  // a shard, or a tensor that the index promises.
   explicit HfDir(const std::filesystem::path& given);
 
   const std::filesystem::path& path() const { return dir_; }

@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/rng.h"
 #include "base/model_folder.h"
+#include "base/rng.h"
 #include "io/convert.h"
 #include "model/names.h"
 

@@ -15,7 +15,7 @@ struct AddedToken {
   std::int32_t id = -1;
   std::string content;
   bool special = false;
-  bool skipped = false;  // where special tokens are: special now, or before other flags were given to it
+  bool skipped = false;      // where special tokens are: special now, or before other flags were given to it
   bool normalized = false;   // looked for in the normalised text, in its own normalised form
   bool single_word = false;  // only between non-word characters or edges
   bool lstrip = false;       // swallows the white space before it

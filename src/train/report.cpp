@@ -275,8 +275,8 @@ void setting_table(report::HtmlReport& r, const model::Config& c, const fs::path
   row("model", fmt::format("{} layers x {}, {} heads, vocabulary {}", c.num_hidden_layers, c.hidden_size,
                            c.num_attention_heads, c.vocab_size));
   if (c.n_routed_experts > 0)
-    row("experts",
-        fmt::format("{} routed, {} per token, {} shared", c.n_routed_experts, c.num_experts_per_tok, c.n_shared_experts));
+    row("experts", fmt::format("{} routed, {} per token, {} shared", c.n_routed_experts, c.num_experts_per_tok,
+                               c.n_shared_experts));
   row("compute type", recipe.model.dtype);
   row("batch", fmt::format("{} rows x {} tokens", recipe.train.rows, recipe.data.sequence_length));
   row("learning rate", fmt::format("{} to {}", recipe.lr.peak, recipe.lr.final));

@@ -89,7 +89,8 @@ TEST(SpikeGuard, StateCarriesEverything) {
     EXPECT_EQ(two.judge(loss, loss, 1 / 3.0), one.judge(loss, loss, 1 / 3.0));
     EXPECT_EQ(two.state(), one.state());
   }
-  EXPECT_NE(test::error_of([&] { one.restore("{}"); }).find("guard statistics: field 'losses' is missing"), std::string::npos);
+  EXPECT_NE(test::error_of([&] { one.restore("{}"); }).find("guard statistics: field 'losses' is missing"),
+            std::string::npos);
 }
 
 }  // namespace
