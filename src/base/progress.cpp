@@ -116,7 +116,7 @@ std::string progress_line(const ProgressState& s, std::size_t width, bool colour
   return width_of(p) <= width ? line : report::cut_to_width(text_of(p, share, false), width);
 }
 
-Progress::Progress(std::string title, std::int64_t total, std::string unit, std::FILE* out)
+Progress::Progress(const std::string& title, std::int64_t total, std::string unit, std::FILE* out)
     : out_(out),
       terminal_(can_redraw(out)),
       colour_(shows_colour(out)),

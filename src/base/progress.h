@@ -28,7 +28,7 @@ std::string progress_line(const ProgressState& state, std::size_t width, bool co
 class Progress {
  public:
   // total 0: unknown. unit: "tokens", "bytes", ...
-  Progress(std::string title, std::int64_t total, std::string unit, std::FILE* out = stderr);
+  Progress(const std::string& title, std::int64_t total, std::string unit, std::FILE* out = stderr);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;

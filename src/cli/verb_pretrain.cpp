@@ -105,6 +105,7 @@ void run(const Arguments& a) {
     for (const std::string& line : opened.notes) note(line);
   });
   in.config = opened.config;
+  HADAL_ASSERT(opened.rows.has_value());
   in.rows = &*opened.rows;
   in.heldout = std::move(opened.heldout);
   in.bytes_of = [&](std::int32_t id) { return train::bytes_of_token(*opened.tokenizer, id); };

@@ -32,11 +32,10 @@ class Encoder {
         eos_(eos),
         pool_(threads),
         caches_(static_cast<std::size_t>(threads)),
-        long_(tokenizer, text::ControlTokens::as_text) {
-    training_.emplace(out, tokenizer.vocab_size(), hash);
-    validation_out_ = out / "validation";
-    hash_ = hash;
-  }
+        long_(tokenizer, text::ControlTokens::as_text),
+        validation_out_(out / "validation"),
+        hash_(hash),
+        training_(out, tokenizer.vocab_size(), hash) {}
 
   void batch(std::span<const WholeDocument> documents) {
     if (ids_.size() < documents.size()) ids_.resize(documents.size());
@@ -63,7 +62,7 @@ class Encoder {
   }
 
   ShardWriter& writer(int part) {
-    if (part == 0) return *training_;
+    if (part == 0) return training_;
     if (!validation_) validation_.emplace(validation_out_, tokenizer_.vocab_size(), hash_);
     return *validation_;
   }
@@ -77,8 +76,9 @@ class Encoder {
   std::vector<std::vector<std::int32_t>> ids_;  // of a batch; their memory is used again
   text::PiecewiseEncoder long_;                 // the document that comes in pieces
   fs::path validation_out_;
-  std::uint64_t hash_ = 0;
-  std::optional<ShardWriter> training_, validation_;
+  std::uint64_t hash_;
+  ShardWriter training_;
+  std::optional<ShardWriter> validation_;
 };
 
 Prepared::Part finish(ShardWriter& writer) {

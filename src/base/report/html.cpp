@@ -1,6 +1,7 @@
 #include "base/report/html.h"
 
 #include <fmt/format.h>
+#include <cmath>
 
 #include "base/file.h"
 #include "base/report/svg.h"
@@ -60,7 +61,7 @@ constexpr const char* kDark[detail::kColours] = {"#6db3f2", "#f39a63", "#66cf8f"
 // From `middle` towards one end, by `share`.
 std::string blend(const int (&middle)[3], const int (&end)[3], double share) {
   int c[3];
-  for (int i = 0; i < 3; ++i) c[i] = static_cast<int>(middle[i] + (end[i] - middle[i]) * share + 0.5);
+  for (int i = 0; i < 3; ++i) c[i] = static_cast<int>(std::lround(middle[i] + (end[i] - middle[i]) * share));
   return fmt::format("#{:02x}{:02x}{:02x}", c[0], c[1], c[2]);
 }
 

@@ -213,15 +213,17 @@ std::string draw_cells(const Heatmap& m, double w, double h, double most) {
   std::vector<std::string> paths(2 * kHeatLevels + 1);
   for (std::size_t r = 0; r < m.values.size(); ++r) {
     for (std::size_t c = 0; c < m.values[r].size(); ++c) {
-      paths[static_cast<std::size_t>(heat_level(m, m.values[r][c], most) + kHeatLevels)] +=
+      const int path = heat_level(m, m.values[r][c], most) + kHeatLevels;
+      paths[static_cast<std::size_t>(path)] +=
           fmt::format("M{:.1f} {:.1f}h{:.2f}v{:.2f}h-{:.2f}z", kLeft + static_cast<double>(c) * w,
                       kTop + static_cast<double>(r) * h, w + 0.25, h + 0.25, w + 0.25);
     }
   }
   std::string s;
-  for (int level = -kHeatLevels; level <= kHeatLevels; ++level) {
-    const std::string& path = paths[static_cast<std::size_t>(level + kHeatLevels)];
+  int level = -kHeatLevels;
+  for (const std::string& path : paths) {
     if (!path.empty()) s += fmt::format("<path class='h{}' d='{}'/>", level, path);
+    ++level;
   }
   return s;
 }
