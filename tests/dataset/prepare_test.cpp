@@ -20,7 +20,7 @@ using Texts = std::vector<std::string>;
 std::string words(int seed, std::size_t bytes) {
   std::string text;
   for (int i = 0; text.size() < bytes; ++i)
-    text += fmt::format("Word {} of text {}, {}é.{}", i, seed, i * i % 7, i % 9 ? " " : "\n");
+    text += fmt::format("Word {} of text {}, {}é.{}", i, seed, (i % 7) * (i % 7) % 7, i % 9 ? " " : "\n");
   return text;
 }
 
