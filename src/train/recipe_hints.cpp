@@ -1,8 +1,8 @@
 // What someone who knows other trainers may have meant by a key.
 #include <algorithm>
 #include <cctype>
-#include <utility>
 
+#include "base/edit_distance.h"
 #include "base/error.h"
 #include "model/config_fields.h"
 #include "train/recipe_text.h"
@@ -80,19 +80,6 @@ constexpr Alias kAliases[] = {
     {"fim_spm_rate", "it is 'data.fim_rate' (PSM alone)"},
 };
 
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0]++;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t next = std::min({row[j + 1] + 1, row[j] + 1, diagonal + (a[i] == b[j] ? 0 : 1)});
-      diagonal = std::exchange(row[j + 1], next);
-    }
-  }
-  return row.back();
-}
-
 bool is_one_of(std::string_view names, std::string_view name) {
   while (!names.empty()) {
     const auto blank = std::min(names.find(' '), names.size());
@@ -128,7 +115,7 @@ std::string hint_for(std::string_view name) {
   if (std::count_if(names.begin(), names.end(), same) == 1)
     return fmt::format("did you mean '{}'?", *std::find_if(names.begin(), names.end(), same));
   const std::string& best = *std::min_element(names.begin(), names.end(), [&](const auto& a, const auto& b) {
-    return distance(a, plain) < distance(b, plain);
+    return edit_distance(a, plain) < edit_distance(b, plain);
   });
   return fmt::format("did you mean '{}'?", best);
 }
