@@ -1,6 +1,8 @@
 #include "cli/line_reader.h"
 
+#include <fcntl.h>
 #include <histedit.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -9,6 +11,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <cwchar>
 
 #include "base/error.h"
 #include "cli/typed.h"
@@ -17,17 +20,31 @@ namespace hadal::cli {
 
 namespace {
 
-volatile std::sig_atomic_t interrupted = 0;
+// What SIGINT leaves for a read that waits, or that begins later: a byte in a pipe, so that none is lost between the
+// two.
+std::array<int, 2> interrupts{-1, -1};
 
-void on_interrupt(int) { interrupted = 1; }
+void on_interrupt(int) {
+  const int before = errno;
+  [[maybe_unused]] const ssize_t written = ::write(interrupts[1], "", 1);  // full: there is one already
+  errno = before;
+}
+
+bool take_interrupt() {
+  bool any = false;
+  for (std::array<char, 64> bytes{}; ::read(interrupts[0], bytes.data(), bytes.size()) > 0;) any = true;
+  return any;
+}
 
 // SIGINT ends a read instead of the process, while this object lives.
 class Interruptible {
  public:
   Interruptible() {
-    interrupted = 0;
+    if (interrupts[0] < 0 && ::pipe2(interrupts.data(), O_CLOEXEC | O_NONBLOCK) != 0)
+      fail("cannot make a pipe: {}", std::strerror(errno));
+    take_interrupt();
     struct sigaction action {};
-    action.sa_handler = on_interrupt;  // without SA_RESTART
+    action.sa_handler = on_interrupt;
     sigaction(SIGINT, &action, &before_);
   }
   ~Interruptible() { sigaction(SIGINT, &before_, nullptr); }
@@ -52,6 +69,7 @@ class LineReader::Terminal {
     el_set(editor_, EL_CLIENTDATA, this);
     el_set(editor_, EL_PROMPT, &prompt);
     el_set(editor_, EL_EDITOR, "emacs");
+    el_set(editor_, EL_GETCFN, &character);
     el_set(editor_, EL_SIGNAL, 1);  // gives the terminal back when the process stops or ends
     el_set(editor_, EL_HIST, &::history, history_);
   }
@@ -65,8 +83,11 @@ class LineReader::Terminal {
   Typed next(std::string& line) {
     line.clear();
     const Interruptible guard;
+    interrupted_ = false;
     for (continued_ = false;; continued_ = true) {
       int count = 0;
+      // Else libedit does so after the prompt, and a Ctrl-D that is typed in between is lost.
+      el_set(editor_, EL_PREP_TERM, 1);
       const char* typed = el_gets(editor_, &count);
       if (typed == nullptr || count <= 0) return ended(line);
       line.append(typed, static_cast<std::size_t>(count));
@@ -87,10 +108,38 @@ class LineReader::Terminal {
     return self->continued_ ? more : first;
   }
 
+  // For libedit: 1 and the next character, 0 at the end, -1 if a signal ends the line.
+  static int character(EditLine* editor, wchar_t* out) {
+    Terminal* self = nullptr;
+    el_get(editor, EL_CLIENTDATA, &self);
+    std::mbstate_t state{};
+    while (true) {
+      std::array<pollfd, 2> ready{pollfd{STDIN_FILENO, POLLIN, 0}, pollfd{interrupts[0], POLLIN, 0}};
+      const bool resized = ::poll(ready.data(), ready.size(), -1) < 0;
+      if (take_interrupt()) {
+        self->interrupted_ = true;
+        errno = EINTR;
+        return -1;
+      }
+      if (resized) {  // or continued after a stop
+        el_set(editor, EL_REFRESH);
+        continue;
+      }
+      char byte = 0;
+      const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
+      if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+      if (n <= 0) return static_cast<int>(n);
+      const std::size_t used = std::mbrtowc(out, &byte, 1, &state);
+      if (used == static_cast<std::size_t>(-2)) continue;  // more bytes of this character are to come
+      if (used == static_cast<std::size_t>(-1)) *out = L'\uFFFD';
+      return 1;
+    }
+  }
+
   Typed ended(const std::string& line) {
     std::fputs("\n", out_);
     std::fflush(out_);
-    if (interrupted == 0) return Typed::end;
+    if (!interrupted_) return Typed::end;
     const LineInfo* typed = el_line(editor_);
     const bool anything = !line.empty() || (typed != nullptr && typed->lastchar > typed->buffer);
     return anything ? Typed::nothing : Typed::end;
@@ -99,7 +148,7 @@ class LineReader::Terminal {
   std::FILE* out_;
   EditLine* editor_ = nullptr;
   History* history_;
-  bool continued_ = false;
+  bool continued_ = false, interrupted_ = false;
 };
 
 // By read(2), so that a line is there as soon as its end is.

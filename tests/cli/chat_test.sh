@@ -111,9 +111,18 @@ expect(rb"> ", "prompt")
 send(b"/help\r")
 expect(rb"/clear", "help")
 expect(rb"> ", "prompt")
+send(b"not sent")
+expect(rb"not sent", "what is typed")
+send(b"\x03")
+expect(rb"> ", "Ctrl-C drops the line")
 send(b"\x04")
-status = os.waitpid(pid, 0)[1]
+end = time.time() + 60
+done = status = 0
+while not done:
+    assert time.time() < end, "Ctrl-D does not end the chat"
+    time.sleep(0.01)
+    done, status = os.waitpid(pid, os.WNOHANG)
 assert status == 0, status
 P
-check "a terminal: editing, history, a line that goes on, /help, Ctrl-D" python3 terminal.py "$hadal" model
+check "a terminal: editing, history, a line that goes on, /help, Ctrl-C, Ctrl-D" python3 terminal.py "$hadal" model
 exit $bad
