@@ -27,7 +27,7 @@ set(HADAL_FUZZ_TARGETS safetensors json tokenizer recipe corpora shards state me
 foreach(name ${HADAL_FUZZ_TARGETS})
   foreach(program fuzz_${name} fuzz_${name}_planted)
     add_executable(${program} tests/fuzz/${name}_target.cpp tests/fuzz/support.cpp tests/fuzz/libfuzzer/driver.cpp
-                              tests/fuzz/libfuzzer/no_kernels.cpp)
+                              tests/fuzz/libfuzzer/mutator.cpp tests/fuzz/libfuzzer/no_kernels.cpp)
     target_compile_definitions(${program} PRIVATE HADAL_FUZZ_TARGET=${name})
     target_link_libraries(${program} PRIVATE fuzz_readers fuzz_modules fuzz_readers)
     target_link_options(${program} PRIVATE -fsanitize=fuzzer)

@@ -31,15 +31,17 @@ cmake --build --preset fuzz -j "$jobs" --target "${programs[@]}"
 # one PROGRAM TARGET SECONDS: a run of libFuzzer; its log in build-fuzz/PROGRAM.log.
 one() {
   local program=$1 target=$2 limit=$3 rc=0 dict=()
-  mkdir -p "$build/corpus/$target" $build/found
+  local corpus=$build/corpus/$target
+  if [ "$mode" = planted ]; then corpus=$build/corpus-planted/$target && rm -rf "$corpus"; fi  # found from the kept inputs alone
+  mkdir -p "$corpus" $build/found
   if [ -e "tests/fuzz/$target.dict" ]; then dict=("-dict=tests/fuzz/$target.dict"); fi
-  "$build/$program" "$build/corpus/$target" "tests/fuzz/corpus/$target" "${dict[@]}" -max_total_time="$limit" -timeout=25 \
+  "$build/$program" "$corpus" "tests/fuzz/corpus/$target" "${dict[@]}" -max_total_time="$limit" -timeout=25 \
     -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=20000 -reload=0 -print_final_stats=1 \
     -artifact_prefix="$build/found/$program-" >"$build/$program.log" 2>&1 || rc=$?
   return $rc
 }
 export -f one
-export build
+export build mode
 
 # each PROGRAMS' SUFFIX SECONDS: all targets, some at a time; exit statuses in build-fuzz/PROGRAM.rc.
 each() {

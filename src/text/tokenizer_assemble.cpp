@@ -59,6 +59,16 @@ void put_added(const fs::path& path, const IdsByText& model_ids, Tokenizer::Part
   }
 }
 
+void check_template(const fs::path& path, const Tokenizer::Parts& parts) {
+  for (const auto* ids : {&parts.before, &parts.after}) {
+    for (const std::int32_t id : *ids) {
+      const auto place = static_cast<std::size_t>(id);
+      if (place >= parts.tokens.size() || !parts.tokens[place].used)
+        fail("{}: post_processor adds the id {}, which no token has", path.string(), id);
+    }
+  }
+}
+
 void build_finders(Tokenizer::Parts& parts) {
   std::vector<AddedToken> raw, normalized;
   for (const AddedToken& token : parts.added) (token.normalized ? normalized : raw).push_back(token);
@@ -114,6 +124,7 @@ Tokenizer Tokenizer::load(const fs::path& model_dir_or_json) {
   }
   parts.added = added.tokens();
   put_added(path, file.model_ids, parts);
+  check_template(path, parts);
   add_stop_role(parts);
   add_role(parts, "bos_token", kBosName, added);
   add_role(parts, "eos_token", kEosName, added);

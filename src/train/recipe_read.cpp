@@ -20,9 +20,9 @@ struct TomlAssertion : std::runtime_error {
 #endif
 // Its tables of white space call most non-ASCII characters outside strings unreachable: they are no white space.
 // clang-format off: the order counts
+#include <toml++/impl/forward_declarations.h>
 #include <toml++/impl/preprocessor.h>
 #include <toml++/impl/std_string.h>
-#include <toml++/impl/forward_declarations.h>
 #pragma push_macro("TOML_UNREACHABLE")
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false
@@ -95,9 +95,25 @@ std::optional<toml::table> parse_value(const std::string& text, std::string& pro
   return std::nullopt;
 }
 
+// Not by toml++'s own printing of lists and tables, which computes their width in a wrong type.
+void print(const toml::node& node, std::ostringstream& text) {
+  if (const toml::array* list = node.as_array()) {
+    text << "[";
+    for (std::size_t i = 0; i < list->size(); ++i) {
+      if (i > 0) text << ", ";
+      print((*list)[i], text);
+    }
+    text << "]";
+  } else if (node.is_table()) {
+    text << "a table";
+  } else {
+    node.visit([&](const auto& n) { text << n; });
+  }
+}
+
 std::string text_of(const toml::node& node) {
   std::ostringstream text;
-  node.visit([&](const auto& n) { text << n; });
+  print(node, text);
   constexpr std::size_t kShown = 80;
   std::string s = text.str();
   return s.size() <= kShown ? s : s.substr(0, kShown) + "...";

@@ -77,6 +77,13 @@ TEST_F(Files, UnsupportedPartsAreNamed) {
   EXPECT_EQ(
       with("/post_processor", {{"type", "BertProcessing"}}),
       ": post_processor BertProcessing is not supported; supported: null, ByteLevel, TemplateProcessing, Sequence");
+  const auto adds = [](int id) {
+    return json{{"type", "TemplateProcessing"},
+                {"single", {{{"SpecialToken", {{"id", "<x>"}}}}, {{"Sequence", {{"id", "A"}}}}}},
+                {"special_tokens", {{"<x>", {{"ids", {id}}}}}}};
+  };
+  EXPECT_EQ(with("/post_processor", adds(999999)), ": post_processor adds the id 999999, which no token has");
+  EXPECT_EQ(with("/post_processor", adds(5)), "no error");
   EXPECT_EQ(with("/decoder", {{"type", "WordPiece"}}),
             ": decoder WordPiece is not supported; supported: null, ByteLevel, Sequence");
   EXPECT_EQ(with("/added_tokens/0/lstrip", "yes"), ": added_tokens[0].lstrip must be true or false");
