@@ -8,6 +8,7 @@
 #include "base/one_line.h"
 #include "base/report/text_plot.h"
 #include "base/terminal.h"
+#include "base/wrap.h"
 
 namespace hadal {
 
@@ -186,7 +187,8 @@ void Progress::print(bool last) {
 
 void Progress::message(const std::string& line) {
   const bool bar = shown_ > 0;
-  fmt::print(out_, "{}{}\n", clear(), cut(escaped(line), kMaxLine));
+  const std::string text = cut(escaped(line), kMaxLine);
+  fmt::print(out_, "{}{}\n", clear(), terminal_ ? wrapped(text, terminal_size(out_).columns - 1, 0, 2) : text);
   std::fflush(out_);
   if (bar && !finished_) print(false);
 }

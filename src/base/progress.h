@@ -41,7 +41,7 @@ class Progress {
   void skip_to(std::int64_t done);
   // The rate as the caller knows it better, for the line and its ETA: until the end, where the line has no rate then.
   void set_rate(double per_second) { given_rate_ = per_second; }
-  // A line of its own that does not break the bar.
+  // A line of its own that does not break the bar; on a terminal it is broken between words where it is too long.
   void message(const std::string& line);
   void finish(const std::string& note = "");
   // The bar goes from the terminal, as if it had not been there: for work inside other work.

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/bench.h"
+#include "cli/json_out.h"
 #include "train/bench.h"
 #include "train/recipe.h"
 
@@ -57,10 +58,10 @@ struct Row {
 };
 
 void print_json(const Arguments& a, const std::vector<Row>& rows) {
-  nlohmann::ordered_json modes;
+  json modes;
   for (const Row& r : rows) {
     const Fit f = fit(r.points);
-    nlohmann::ordered_json points = nlohmann::ordered_json::array();
+    json points = json::array();
     for (const Point& p : r.points)
       points.push_back(
           {{"tokens", p.tokens}, {"bytes", p.bytes}, {"bytes_per_token", p.bytes / static_cast<double>(p.tokens)}});
@@ -69,9 +70,8 @@ void print_json(const Arguments& a, const std::vector<Row>& rows) {
                           {"constant_bytes", f.intercept},
                           {"largest_deviation", f.largest_deviation}};
   }
-  const nlohmann::ordered_json j = {
-      {"bench", "memory-tokens"}, {"preset", a.preset}, {"dtype", a.dtype}, {"recompute", modes}};
-  fmt::print("{}\n", j.dump(2));
+  const json j = {{"bench", "memory-tokens"}, {"preset", a.preset}, {"dtype", a.dtype}, {"recompute", modes}};
+  cli::print_json(j);
 }
 
 void print_text(const Arguments& a, const std::vector<Row>& rows) {

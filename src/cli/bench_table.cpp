@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/rng.h"
+#include "cli/json_out.h"
 
 namespace hadal::cli {
 
@@ -194,7 +195,7 @@ void BenchTable::print_json() const {
   }
   const json all = {{"bench", name_},   {"isa", isa_},    {"threads", threads_}, {"unit", unit_},
                     {"limits", limits}, {"notes", notes}, {"rows", rows},        {"totals", totals}};
-  fmt::print("{}\n", all.dump(1));
+  cli::print_json(all);
 }
 
 void BenchTable::print_text() const {

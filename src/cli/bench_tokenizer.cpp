@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/bench.h"
+#include "cli/json_out.h"
 #include "cli/options.h"
 #include "data/checksum.h"
 #include "data/documents.h"
@@ -120,8 +121,7 @@ void write(const Measured& m, const text::TrainOptions& options, const fs::path&
   text::save_tokenizer(m.trained, options, dir / "trained");
 }
 
-nlohmann::ordered_json part(const Times& times, std::size_t bytes, const char* what, std::size_t number,
-                            const std::string& all) {
+json part(const Times& times, std::size_t bytes, const char* what, std::size_t number, const std::string& all) {
   return {{"seconds", times.best()},
           {"seconds_median", times.median()},
           {"bytes_per_s", static_cast<double>(bytes) / times.best()},
@@ -138,15 +138,15 @@ void print(const Measured& m, bool as_json) {
   const std::string id_sum = checksum(std::as_bytes(std::span(m.ids))),
                     merge_sum = checksum(std::as_bytes(std::span(merges)));
   if (as_json) {
-    const nlohmann::ordered_json j = {{"bench", "tokenizer"},
-                                      {"threads", 1},
-                                      {"text_bytes", m.bytes},
-                                      {"documents", m.documents.size()},
-                                      {"rounds", m.rounds},
-                                      {"load_seconds", m.load.best()},
-                                      {"encode", part(m.encode, m.bytes, "ids", ids, id_sum)},
-                                      {"train", part(m.train, m.bytes, "merges", m.trained.merges.size(), merge_sum)}};
-    fmt::print("{}\n", j.dump(2));
+    const json j = {{"bench", "tokenizer"},
+                    {"threads", 1},
+                    {"text_bytes", m.bytes},
+                    {"documents", m.documents.size()},
+                    {"rounds", m.rounds},
+                    {"load_seconds", m.load.best()},
+                    {"encode", part(m.encode, m.bytes, "ids", ids, id_sum)},
+                    {"train", part(m.train, m.bytes, "merges", m.trained.merges.size(), merge_sum)}};
+    print_json(j);
     return;
   }
   fmt::print("{} bytes in {} documents, one thread, {} rounds, each cold\n\n", m.bytes, m.documents.size(), m.rounds);

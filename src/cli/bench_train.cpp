@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/bench.h"
+#include "cli/json_out.h"
 #include "cli/options.h"
 #include "train/bench.h"
 #include "train/recipe.h"
@@ -31,8 +32,8 @@ std::vector<Entry> by_time(const train::BenchResult& r) {
   return all;
 }
 
-nlohmann::ordered_json to_json(const Arguments& a, const train::BenchResult& r, const kernels::Context& cx) {
-  nlohmann::ordered_json ops;
+json to_json(const Arguments& a, const train::BenchResult& r, const kernels::Context& cx) {
+  json ops;
   for (const auto& [name, e] : by_time(r)) {
     ops[name] = {{"share_of_time", e.seconds / r.profiled_seconds},
                  {"share_of_peak", e.flops / e.seconds / r.gemm_peak_flops},
@@ -85,7 +86,7 @@ void run(Arguments a) {
                                                           .warmup = a.warmup,
                                                           .steps = a.steps});
   if (a.common.json) {
-    fmt::print("{}\n", to_json(a, r, cx).dump(2));
+    print_json(to_json(a, r, cx));
   } else {
     print(r);
   }

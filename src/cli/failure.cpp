@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <new>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "base/one_line.h"
@@ -25,6 +26,18 @@ std::string names_of(const CLI::App& app) {
     names += (names.empty() ? "" : ", ") + verb->get_name();
   }
   return names;
+}
+
+// What the library says, in our words where its own are about its types.
+std::string plain_words(const CLI::ParseError& error) {
+  const std::string text = error.what();
+  const auto is = [&](CLI::ExitCodes code) { return error.get_exit_code() == static_cast<int>(code); };
+  if (const auto colon = text.find(": "); is(CLI::ExitCodes::ArgumentMismatch) && text.ends_with(" missing"))
+    return text.substr(0, colon) + " needs a value";
+  constexpr std::string_view kExcludes = " excludes ";
+  if (const auto at = text.find(kExcludes); is(CLI::ExitCodes::ExcludesError) && at != std::string::npos)
+    return text.substr(0, at) + " and " + text.substr(at + kExcludes.size()) + " cannot both be given";
+  return text;
 }
 
 }  // namespace
@@ -55,7 +68,7 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error) {
     return 2;
   }
   if (!needs_verb) {
-    print(format_line("{}: {} ({} --help tells more)", words, error.what(), words));
+    print(format_line("{}: {} ({} --help tells more)", words, plain_words(error), words));
     return 2;
   }
   if (rest.empty()) {

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "cli/failure.h"
+#include "cli/help.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 
@@ -34,7 +35,8 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   hadal::cli::keep_standard_descriptors();
   hadal::cli::ignore_size_limit();
-  CLI::App app("hadal: train, study and run language models of the DeepSeek-V3 architecture");
+  CLI::App app("hadal: train, study and run language models of the DeepSeek-V3 architecture", "hadal");
+  hadal::cli::use_help(app);
   app.require_subcommand(1);
   hadal::cli::add_tokenizer(app);
   hadal::cli::add_version(app);

@@ -35,7 +35,10 @@ std::optional<std::int64_t> whole_number(std::string_view text) {
   return static_cast<std::int64_t>(*d);
 }
 
-std::string range_text(double low, double high) { return fmt::format("from {} to {}", low, high); }
+std::string range_text(double low, double high) {
+  return high == std::numeric_limits<double>::max() ? fmt::format("of {} or more", low)
+                                                    : fmt::format("from {} to {}", low, high);
+}
 
 CLI::Validator number(double low, double high, bool f32) {
   return CLI::Validator(
@@ -79,7 +82,7 @@ CLI::Validator positive(double largest) {
         return fmt::format("{} must be a number above 0{}", text,
                            v && *v > largest ? fmt::format(", at most {}", largest) : "");
       },
-      "POSITIVE");
+      "NUMBER");
 }
 
 CLI::Validator byte_size() {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/edit_distance.h"
+#include "train/recipe_hints.h"
 
 namespace hadal::cli {
 
@@ -38,39 +39,68 @@ constexpr std::array kOptions = {
     Alias{"--max-new-tokens --n-predict --predict --num-predict --max-length --length --tokens --ntokens",
           "--max-tokens"},
     Alias{"--ctx-size --ctx --context-size --max-context --n-ctx --max-seq-len --max-model-len", "--context"},
-    Alias{"--repeat-penalty --rep-pen", "--repetition-penalty"},
+    Alias{"--repeat-penalty --rep-pen --penalty --frequency-penalty --presence-penalty", "--repetition-penalty"},
+    Alias{"-T --temperatur", "--temperature"},
+    Alias{"-k", "--top-k"},
     Alias{"--file --input-file --prompt-path", "--prompt-file"},
     Alias{"--system-prompt --sys --system-prompt-file", "--system"},
-    Alias{"--num-return-sequences --num-sequences --samples --best-of", "--num-samples"},
+    Alias{"--num-return-sequences --num-sequences --samples --best-of --n", "--num-samples"},
     Alias{"--random-seed --rng-seed", "--seed"},
     Alias{"--stop-string --stop-strings --reverse-prompt --stop-sequence", "--stop"},
-    Alias{"--nthreads --num-threads --n-threads --jobs --num-workers", "--threads"},
+    Alias{"-j --nthreads --num-threads --n-threads --jobs --num-workers", "--threads"},
     Alias{"--type --precision --torch-dtype --outtype --compute-dtype", "--dtype"},
     Alias{"-o --output --out-dir --output-dir --outfile --save", "--out"},
     Alias{"-o --output --output-dir --out-dir --out", "--run"},
+    Alias{"--resume-from --resume-from-checkpoint --continue --checkpoint", "--resume"},
     Alias{"--vocab --vocabulary --vocab-sz", "--vocab-size"},
-    Alias{"--files --data --text", "--input"}};
+    Alias{"--files --data --text", "--input"},
+    Alias{"--overwrite --replace -y --yes", "--force"},
+    Alias{"--val-share --val-split --validation-split --test-size --eval-share", "--validation-share"}};
+
+// What has no flag of its own where the verb has what is named second: an option, or an argument that stands alone.
+struct Remark {
+  std::string_view names, with, text;
+};
+
+constexpr std::array kRemarks = {
+    Remark{"-m --model --model-path --checkpoint", "model", "the model stands without a flag"},
+    Remark{"-m --model --source --input -i", "source", "the model stands without a flag"},
+    Remark{"-o --output --out --out-dir --output-dir --target", "target", "the new folder stands without a flag"},
+    Remark{"-c --config --recipe --config-file", "recipe", "the recipe stands without a flag"},
+    Remark{"--run --run-dir -r", "run", "the run stands without a flag"},
+    Remark{"-o --output --out --outfile", "--prompt", "text goes to standard output: >FILE"},
+    Remark{"-o --output --out --outfile", "--system", "answers go to standard output: >FILE"},
+    Remark{"--greedy --no-sample", "--temperature", "--temperature 0 is greedy"},
+    Remark{"--do-sample", "--temperature", "every temperature but 0 samples"},
+    Remark{"--stream --streaming", "--prompt", "text is streamed unless --json is given"},
+    Remark{"--device --gpu --cuda --n-gpu-layers -ngl --gpus", "--threads",
+           "everything is computed on the CPU; --threads tells how many cores"}};
 
 struct Name {
   std::string name, meant;
 };
 
-template <class Aliases>
-void add_aliases(const Aliases& aliases, std::vector<Name>& names, const auto& wanted) {
-  for (const Alias& a : aliases) {
-    if (!wanted(a.meant)) continue;
-    for (std::string_view rest = a.names; !rest.empty();) {
-      const auto blank = std::min(rest.find(' '), rest.size());
-      names.push_back({std::string(rest.substr(0, blank)), std::string(a.meant)});
-      rest.remove_prefix(std::min(blank + 1, rest.size()));
-    }
+std::vector<std::string> words_of(std::string_view rest) {
+  std::vector<std::string> words;
+  while (!rest.empty()) {
+    const auto blank = std::min(rest.find(' '), rest.size());
+    words.emplace_back(rest.substr(0, blank));
+    rest.remove_prefix(std::min(blank + 1, rest.size()));
   }
+  return words;
 }
 
-// The one that the word begins, or the nearest, if no more than a third of the letters and one differ.
-std::string nearest(const std::vector<Name>& names, std::string_view word) {
+bool is_among(std::string_view names, std::string_view word) {
+  const std::vector<std::string> all = words_of(names);
+  return std::find(all.begin(), all.end(), word) != all.end();
+}
+
+std::string did_you_mean(std::string_view name) { return fmt::format("did you mean '{}'?", name); }
+
+// The one that the word begins, or the nearest, if no more than `most` letters differ.
+std::string nearest(const std::vector<Name>& names, std::string_view word, std::size_t most) {
   const Name* best = nullptr;
-  std::size_t least = word.size() / 3 + 2;
+  std::size_t least = most + 1;
   for (const Name& n : names) {
     const bool begun = word.size() > 2 && n.name.starts_with(word);  // "prep"
     const std::size_t d = begun ? 0 : edit_distance(n.name, word);
@@ -78,7 +108,7 @@ std::string nearest(const std::vector<Name>& names, std::string_view word) {
     least = d;
     best = &n;
   }
-  return best == nullptr ? "" : fmt::format("did you mean '{}'?", best->meant);
+  return best == nullptr ? "" : did_you_mean(best->meant);
 }
 
 // "--max_tokens=5" is about --max-tokens.
@@ -95,23 +125,41 @@ std::string suggested_verb(const CLI::App& app, std::string_view word) {
   std::vector<Name> names;
   for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
     names.push_back({verb->get_name(), verb->get_name()});
-  if (app.get_parent() == nullptr) add_aliases(kVerbs, names, [](std::string_view) { return true; });
-  return nearest(names, plain(word));
+  if (app.get_parent() == nullptr) {
+    for (const Alias& a : kVerbs) {
+      for (const std::string& name : words_of(a.names)) names.push_back({name, std::string(a.meant)});
+    }
+  }
+  return nearest(names, plain(word), word.size() / 3 + 1);
 }
 
 std::string suggested_option(const CLI::App& verb, std::string_view word) {
   std::vector<Name> names;
+  std::vector<std::string> known;  // names of arguments, too
   for (const CLI::Option* option : verb.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back({"--" + name, "--" + name});
+    if (option->get_positional()) known.push_back(option->get_name(true, false));
   }
-  const auto has = [&](std::string_view name) {
-    return std::any_of(names.begin(), names.end(), [&](const Name& n) { return n.name == name; });
-  };
-  if (!word.starts_with('-')) return has("--prompt") ? "a text with spaces needs quotes" : "";
-  const std::string name = plain(word);
-  if ((name == "-m" || name == "--model") && !has("--model")) return "the model stands without a flag";
-  add_aliases(kOptions, names, [&](std::string_view meant) { return has(meant); });
-  return nearest(names, name);
+  for (const Name& n : names) known.push_back(n.name);
+  const auto has = [&](std::string_view name) { return std::find(known.begin(), known.end(), name) != known.end(); };
+  if (!word.starts_with('-')) {
+    if (has("--prompt")) return "a text with spaces needs quotes";
+    return has("--run") ? "the folder of the run has a flag: --run" : "";
+  }
+  const std::string name = plain(word), given(word.substr(0, std::min(word.find('='), word.size())));
+  const auto is = [&](std::string_view all) { return is_among(all, given) || is_among(all, name); };
+  for (const Alias& a : kOptions) {
+    if (has(a.meant) && is(a.names)) return did_you_mean(a.meant);
+  }
+  for (const Remark& r : kRemarks) {
+    if (has(r.with) && is(r.names)) return std::string(r.text);
+  }
+  const std::string bare = name.substr(std::min(name.find_first_not_of('-'), name.size()));
+  if (has("--set")) {
+    if (const std::string key = train::known_key_hint(bare); !key.empty())
+      return "a key of the recipe: " + key + " (--set KEY=VALUE)";
+  }
+  return nearest(names, name, std::max<std::size_t>(1, bare.size() / 3));
 }
 
 }  // namespace hadal::cli

@@ -14,6 +14,7 @@
 #include "base/threads.h"
 #include "base/words.h"
 #include "cli/failure.h"
+#include "cli/json_out.h"
 #include "cli/text_inputs.h"
 #include "data/batches.h"
 #include "text/bpe_trainer.h"
@@ -113,7 +114,7 @@ void train(const Arguments& a) {
                     {"vocab_size", trained.vocab_size},
                     {"documents", read.documents},
                     {"text_bytes", read.text_bytes}};
-    fmt::print("{}\n", j.dump());
+    print_json(j);
     return;
   }
   fmt::print("{}: {} from {} of text in {}\n", file, plural(static_cast<std::uint64_t>(trained.vocab_size), "token"),
@@ -130,7 +131,7 @@ void add_tokenizer_train(CLI::App& verb) {
   sub->add_flag("--force", a->replace, "replace the tokenizer that is in that folder");
   sub->add_option("--vocab-size", a->vocab_size, "number of tokens, special ones included")->capture_default_str();
   sub->add_option("--min-frequency", a->min_frequency, "merge no pair that is seen less often")->capture_default_str();
-  sub->add_flag("--json", a->as_json, "one line of JSON on standard output");
+  add_json(*sub, a->as_json);
   sub->callback([a] { train(*a); });
 }
 

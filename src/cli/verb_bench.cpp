@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/bench.h"
+#include "cli/json_out.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
 
@@ -12,7 +13,7 @@ void add_bench_options(CLI::App& verb, BenchOptions& options) {
   verb.add_option("--seconds", options.seconds, "how long to measure, about; three rounds at least")
       ->transform(real(0, 3600))
       ->capture_default_str();
-  verb.add_flag("--json", options.json, "print one JSON object (docs/bench.md names its keys)");
+  add_json(verb, options.json, "print one JSON object, in one line (docs/bench.md names its keys)");
   verb.add_flag("--quick", options.quick, "tiny sizes, one run of each: whether it runs, not how fast");
 }
 

@@ -7,10 +7,12 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/words.h"
 #include "cli/chat_turns.h"
 #include "cli/failure.h"
 #include "cli/generation.h"
+#include "cli/json_out.h"
 #include "cli/line_reader.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
@@ -22,6 +24,7 @@ namespace {
 struct Arguments {
   GenerationOptions generation;
   std::string system;
+  bool as_json = false;
 };
 
 constexpr const char* kHelp =
@@ -38,7 +41,8 @@ bool is_command(std::string_view line) {
 
 class Chat {
  public:
-  explicit Chat(const Arguments& a) : writer_(a.generation), turns_(writer_.tokenizer(), writer_.folder(), a.system) {
+  explicit Chat(const Arguments& a)
+      : as_json_(a.as_json), writer_(a.generation), turns_(writer_.tokenizer(), writer_.folder(), a.system) {
     writer_.tell();
     if (!turns_.note().empty()) note(turns_.note());
     if (writer_.settings().sampling.temperature != 0)
@@ -86,8 +90,21 @@ class Chat {
       fmt::print(stderr, "{}; /clear begins a new conversation\n", e.what());
       return;
     }
-    const engine::Generated g = writer_.write(print_piece);
-    print_piece("\n");
+    std::string text;
+    const engine::Generated g = writer_.write([&](const std::string& piece) {
+      if (!as_json_) print_piece(piece);
+      text += piece;
+    });
+    if (as_json_) {
+      print_json({{"question", line},
+                  {"answer", text},
+                  {"tokens", g.tokens.size()},
+                  {"stop", engine::name_of(g.reason)},
+                  {"dropped", g.dropped},
+                  {"seed", writer_.settings().sampling.seed}});
+    } else {
+      print_piece("\n");
+    }
     if (g.dropped > 0)
       fmt::print(stderr, "({} of the conversation forgotten)\n",
                  plural(static_cast<std::uint64_t>(g.dropped), "token"));
@@ -101,6 +118,7 @@ class Chat {
     }
   }
 
+  bool as_json_;
   Writer writer_;
   ChatTurns turns_;
   LineReader reader_;
@@ -114,6 +132,7 @@ void add_chat(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("chat", "talk with a model, line by line");
   add_generation_options(*verb, a->generation);
   verb->add_option("--system", a->system, "text before the first question");
+  add_json(*verb, a->as_json, "an object a line for each answer, instead of streaming");
   verb->footer(
       std::string("Answers go to standard output, everything else to standard error. Lines may be piped in.\n\n") +
       kHelp +

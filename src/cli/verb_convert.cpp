@@ -12,6 +12,7 @@
 #include "base/new_folder.h"
 #include "base/progress.h"
 #include "base/words.h"
+#include "cli/json_out.h"
 #include "cli/notes.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
@@ -121,13 +122,12 @@ void run(const Arguments& a) {
   target.commit();
   progress.finish();
   if (a.as_json) {
-    fmt::print("{}\n", json{{"source", from},
-                            {"target", a.target},
-                            {"tensors", tensors.size()},
-                            {"dtype", name_of(type)},
-                            {"mtp_modules", config.num_nextn_predict_layers},
-                            {"ema", a.ema}}
-                           .dump());
+    print_json({{"source", from},
+                {"target", a.target},
+                {"tensors", tensors.size()},
+                {"dtype", name_of(type)},
+                {"mtp_modules", config.num_nextn_predict_layers},
+                {"ema", a.ema}});
     return;
   }
   fmt::print("{}: {} written in {}{}\n", a.target, plural(tensors.size(), "tensor"), name_of(type),
@@ -147,7 +147,7 @@ void add_convert(CLI::App& app) {
   verb->add_flag("--force", a->force, "replace a model folder that is there");
   verb->add_flag("--ema", a->ema, "the moving average of a training checkpoint's weights (recipe key optimizer.ema)");
   verb->add_flag("--no-mtp", a->no_mtp, "without the modules of multi-token prediction, for programs that know none");
-  verb->add_flag("--json", a->as_json, "print one JSON object");
+  add_json(*verb, a->as_json);
   verb->footer(
       "Examples:\n"
       "  hadal convert RUN model --dtype bf16\n"

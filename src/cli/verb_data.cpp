@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "base/words.h"
 #include "cli/failure.h"
+#include "cli/json_out.h"
 #include "cli/options.h"
 #include "cli/text_inputs.h"
 #include "cli/verbs.h"
@@ -61,7 +62,7 @@ void prepare(PrepareArguments& a) {
                      {"nul_bytes", p.read.nul_bytes},
                      {"files_cut_short", p.read.cut_files}};
     j["bytes_not_utf8"] = p.read.invalid_bytes;
-    fmt::print("{}\n", j.dump());
+    print_json(j);
     return;
   }
   print_part(a.out, p.training);
@@ -94,38 +95,48 @@ void info(const std::string& folder, bool as_json) {
     total.text_bytes += i.text_bytes;
   }
   if (as_json) {
-    fmt::print("{}\n", json{{"folder", folder},
-                            {"documents", total.documents},
-                            {"tokens", total.tokens},
-                            {"text_bytes", total.text_bytes},
-                            {"shards", shards}}
-                           .dump());
+    print_json({{"folder", folder},
+                {"documents", total.documents},
+                {"tokens", total.tokens},
+                {"text_bytes", total.text_bytes},
+                {"shards", shards}});
     return;
   }
   fmt::print("{}: {}\n", folder, line_of(total));
 }
 
-void generate(const std::string& kind, std::uint64_t seed, std::int64_t bytes, const std::string& out) {
-  data::generated_document(kind, seed, 0, 1);  // an unknown kind is an error before the file is made
-  AtomicFile file(out);
+struct GenerateArguments {
+  std::string out, kind = "prose";
+  std::uint64_t seed = 1;
+  std::int64_t bytes = 1000000;
+  bool as_json = false;
+};
+
+void generate(const GenerateArguments& a) {
+  data::generated_document(a.kind, a.seed, 0, 1);  // an unknown kind is an error before the file is made
+  AtomicFile file(a.out);
   std::int64_t written = 0;
-  for (std::uint64_t number = 0; written < bytes; ++number) {
-    const std::string text = data::generated_document(kind, seed, number, 4000);
-    const std::string line = json{{"text", text}}.dump() + "\n";
-    file.append(line);
+  std::uint64_t documents = 0;
+  for (; written < a.bytes; ++documents) {
+    const std::string text = data::generated_document(a.kind, a.seed, documents, 4000);
+    file.append(json_line({{"text", text}}));
     written += static_cast<std::int64_t>(text.size());
   }
   file.commit();
-  fmt::print("{}: {} of generated text\n", out, plural(static_cast<std::uint64_t>(written), "byte"));
+  if (a.as_json) {
+    print_json(
+        {{"file", a.out}, {"kind", a.kind}, {"seed", a.seed}, {"documents", documents}, {"text_bytes", written}});
+    return;
+  }
+  fmt::print("{}: {}, {} of generated text\n", a.out, plural(documents, "document"),
+             plural(static_cast<std::uint64_t>(written), "byte"));
 }
 
 }  // namespace
 
 void add_data(CLI::App& app) {
   struct Arguments {
-    std::string out, folder, kind = "prose";
-    std::uint64_t seed = 1;
-    std::int64_t bytes = 1000000;
+    std::string folder;
     bool as_json = false;
   };
   auto a = std::make_shared<Arguments>();
@@ -141,19 +152,22 @@ void add_data(CLI::App& app) {
                 "this share of the text goes to OUT/validation, by documents, or by parts of long ones; e.g. 0.01")
       ->transform(real(0, 0.999));
   p->add_option("--seed", pa->options.seed, "of the choice for validation: same seed, same choice")
+      ->transform(whole(0))
       ->capture_default_str();
-  p->add_flag("--json", pa->as_json, "one line of JSON on standard output");
+  add_json(*p, pa->as_json);
   p->callback([pa] { prepare(*pa); });
   CLI::App* g = verb->add_subcommand(
       "generate", "made-up text from word lists, as .jsonl: a stand-in where no real text is to be had");
-  g->add_option("--kind", a->kind, "prose, code, json or numbers")->capture_default_str();
-  g->add_option("--seed", a->seed, "same seed, same text")->transform(whole(0));
-  g->add_option("--bytes", a->bytes, "about how much")->check(positive());
-  g->add_option("--out", a->out, "file to write")->required();
-  g->callback([a] { generate(a->kind, a->seed, a->bytes, a->out); });
+  auto ga = std::make_shared<GenerateArguments>();
+  g->add_option("--kind", ga->kind, "prose, code, json or numbers")->capture_default_str();
+  g->add_option("--seed", ga->seed, "same seed, same text")->transform(whole(0))->capture_default_str();
+  g->add_option("--bytes", ga->bytes, "about how much")->transform(whole(1))->capture_default_str();
+  g->add_option("--out", ga->out, "file to write")->required();
+  add_json(*g, ga->as_json);
+  g->callback([ga] { generate(*ga); });
   CLI::App* i = verb->add_subcommand("info", "what the shards of a folder hold");
   i->add_option("folder", a->folder, "folder of shards")->required();
-  i->add_flag("--json", a->as_json, "one line of JSON");
+  add_json(*i, a->as_json);
   i->callback([a] { info(a->folder, a->as_json); });
 }
 

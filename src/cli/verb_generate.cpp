@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "base/words.h"
 #include "cli/generation.h"
+#include "cli/json_out.h"
 #include "cli/options.h"
 #include "cli/signals.h"
 #include "cli/typed.h"
@@ -93,7 +94,7 @@ void print_json(const Writer& writer, const std::string& prompt, const std::vect
       j.update(to_json(s));
     }
   }
-  fmt::print("{}\n", j.dump(-1, ' ', false, json::error_handler_t::replace));
+  cli::print_json(j);
 }
 
 // "12 tokens read at 1.2K/s, 40 written at 100/s, seed 7, stop: max_tokens"
@@ -157,7 +158,7 @@ void add_generate(CLI::App& app) {
   verb->add_option("--num-samples", a->samples, "so many continuations of the one prompt, with the seeds S, S + 1, ...")
       ->transform(whole(1, 1'000'000));
   verb->add_flag("--no-bos", a->no_bos, "do not let the tokenizer add its special tokens");
-  verb->add_flag("--json", a->as_json, "print one JSON object instead of streaming (docs/generate.md names its keys)");
+  add_json(*verb, a->as_json, "print one JSON object instead of streaming (docs/generate.md names its keys)");
   verb->footer(
       "Text goes to standard output, everything else to standard error.\n"
       "Examples:\n"

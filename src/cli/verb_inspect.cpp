@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/inspect_tokens.h"
+#include "cli/json_out.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "model/accounting.h"
@@ -137,7 +138,11 @@ struct Arguments {
 void run(const Arguments& a) {
   const std::optional<TokenReport> tokens = model::is_preset(a.what) ? std::nullopt : report_tokens(a.what);
   if (tokens && tokens->alone && !a.as_config) {
-    fmt::print("{}", a.as_json ? "{\"tokenizer\": " + tokens->json + "}\n" : a.what + "\n" + tokens->text);
+    if (a.as_json) {
+      print_json({{"tokenizer", json::parse(tokens->json)}});
+    } else {
+      fmt::print("{}\n{}", a.what, tokens->text);
+    }
     return;
   }
   const Subject s = open_subject(a.what);
@@ -149,7 +154,7 @@ void run(const Arguments& a) {
   if (a.as_json) {
     json j = to_json(s.config, count);
     if (tokens) j["tokenizer"] = json::parse(tokens->json);
-    fmt::print("{}\n", j.dump(1));
+    print_json(j);
     return;
   }
   print_table(a.what, s.config, count, a.sequence);
@@ -171,7 +176,7 @@ void add_inspect(CLI::App& app) {
       ->required();
   verb->add_option("--sequence", a->sequence, "tokens of a row, for the FLOPs of training")
       ->transform(whole(1, 1 << 24));
-  CLI::Option* json = verb->add_flag("--json", a->as_json, "print one JSON object");
+  CLI::Option* json = add_json(*verb, a->as_json);
   verb->add_flag("--config", a->as_config, "print its config.json, a template for one of your own")->excludes(json);
   verb->callback([a] { run(*a); });
 }

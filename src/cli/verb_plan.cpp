@@ -1,13 +1,16 @@
 // hadal plan train RECIPE: memory and time of a training, before it begins.
 #include <CLI/CLI.hpp>
 
+#include <cmath>
 #include <memory>
 #include <optional>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/words.h"
 #include "cli/failure.h"
+#include "cli/json_out.h"
 #include "cli/memory.h"
 #include "cli/options.h"
 #include "cli/runtime.h"
@@ -44,22 +47,26 @@ void print_memory(const Plan& p) {
   line("all", p.total());
 }
 
+std::uint64_t whole_number(double count) { return static_cast<std::uint64_t>(std::llround(count)); }
+
 void print_time(const train::TimePlan& t) {
   fmt::print(
       "\ntime of a step {:.3f} s: {} tokens, {:.3g} FLOPs, {:.1f} % of this machine's matmul peak of {:.0f} GFLOP/s\n",
       t.seconds, t.tokens, t.flops, 100 * t.flops / t.seconds / t.gemm_peak_flops, t.gemm_peak_flops / 1e9);
   if (t.validation_seconds > 0) fmt::print("time of a validation {:.3f} s\n", t.validation_seconds);
   if (t.steps > 0) {
-    fmt::print("the whole run: {}, {:.0f} {}", duration(t.run_seconds), t.steps, t.steps == 1 ? "step" : "steps");
+    fmt::print("the whole run: {}, {}", duration(t.run_seconds), plural(whole_number(t.steps), "step"));
     if (t.validations > 0)
-      fmt::print("; of it {} for {:.0f} validations", duration(t.all_validations_seconds), t.validations);
+      fmt::print("; of it {} for {}", duration(t.all_validations_seconds),
+                 plural(whole_number(t.validations), "validation"));
     fmt::print("\n");
   }
   if (t.layers == 0) {
     fmt::print("not calibrated: too large for this machine; taken as 60 % of the peak\n");
     return;
   }
-  fmt::print("calibrated by steps of {} layers on {} rows\n", t.layers, t.rows);
+  fmt::print("calibrated by steps of {} on {}\n", plural(static_cast<std::uint64_t>(t.layers), "layer"),
+             plural(static_cast<std::uint64_t>(t.rows), "row"));
   for (const auto& part : t.parts) {
     if (part.seconds < 0.005 * t.seconds) continue;
     const std::string share =
@@ -68,8 +75,8 @@ void print_time(const train::TimePlan& t) {
   }
 }
 
-nlohmann::ordered_json to_json(const Plan& p, const MemoryLimit& limit) {
-  nlohmann::ordered_json parts, j;
+json to_json(const Plan& p, const MemoryLimit& limit) {
+  json parts, j;
   for (const auto& [name, bytes] : p.memory.parts()) parts[name] = bytes;
   parts["tokenizer and data"] = p.data;
   parts["program"] = p.program;
@@ -77,7 +84,7 @@ nlohmann::ordered_json to_json(const Plan& p, const MemoryLimit& limit) {
                  {"parts", parts},       {"in_validation", p.memory.in_validation},
                  {"limit", limit.bytes}, {"fits", p.total() <= limit.bytes}};
   if (!p.time) return j;
-  nlohmann::ordered_json kinds;
+  json kinds;
   for (const auto& part : p.time->parts) kinds[part.name] = {{"seconds", part.seconds}, {"flops", part.flops}};
   j["time"] = {{"step_seconds", p.time->seconds},
                {"tokens_per_step", p.time->tokens},
@@ -113,7 +120,7 @@ void run(const Arguments& a) {
         train::plan_time(runtime.context(), recipe, config, limit.bytes - std::min(limit.bytes, taken), validation);
   }
   if (a.as_json) {
-    fmt::print("{}\n", to_json(plan, limit).dump(1));
+    print_json(to_json(plan, limit));
     return;
   }
   print_memory(plan);
@@ -132,7 +139,7 @@ void add_plan(CLI::App& app) {
   add_recipe_options(*verb, a->recipe);
   add_memory_limit(*verb, a->memory_limit);
   verb->add_flag("--no-time", a->no_time, "memory only: no calibration");
-  verb->add_flag("--json", a->as_json, "print one JSON object");
+  add_json(*verb, a->as_json);
   verb->callback([a] { run(*a); });
 }
 

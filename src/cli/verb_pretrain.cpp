@@ -12,9 +12,12 @@
 #include "base/json.h"
 #include "base/model_folder.h"
 #include "base/progress.h"
+#include "base/words.h"
 #include "cli/failure.h"
+#include "cli/json_out.h"
 #include "cli/memory.h"
 #include "cli/options.h"
+#include "cli/run_json.h"
 #include "cli/runtime.h"
 #include "cli/sample.h"
 #include "cli/signals.h"
@@ -33,18 +36,45 @@ struct Arguments {
   RecipeOptions recipe;
   std::string run, resume, init_from;
   std::size_t memory_limit = 0;
+  bool as_json = false;
 };
 
+// In lines that fit 80 columns.
 void print_outcome(const train::TrainerOutcome& o) {
-  fmt::print("{} tokens in {} {}, {} of training steps ({} tokens/s; validations and checkpoints are not counted)\n",
-             short_number(static_cast<double>(o.tokens)), o.step, o.step == 1 ? "step" : "steps", duration(o.seconds),
-             short_number(static_cast<double>(o.tokens) / std::max(1e-9, o.seconds)));
+  fmt::print("{} tokens in {}, {} at {} tokens/s (of the training steps alone)\n",
+             short_number(static_cast<double>(o.tokens)), plural(static_cast<std::uint64_t>(o.step), "step"),
+             duration(o.seconds), short_number(static_cast<double>(o.tokens) / std::max(1e-9, o.seconds)));
   if (o.validated.empty()) return;
-  fmt::print("validation ({}): {:.4f} nats per token, {:.4f} bits per byte, MaxVio {:.3f} (worst layer {:.3f})\n",
-             o.validated, o.after.loss(), o.after.bits_per_byte(), o.after.max_violation_mean(),
+  fmt::print("validation: {:.4f} nats per token, {:.4f} bits per byte\n", o.after.loss(), o.after.bits_per_byte());
+  fmt::print("  {}; MaxVio {:.3f} (worst layer {:.3f})\n", o.validated, o.after.max_violation_mean(),
              o.after.max_violation_worst());
   for (std::size_t k = 0; k < o.after.drafts.size(); ++k)
-    fmt::print("MTP module {}: {:.1f} % of its guesses accepted\n", k + 1, 100 * o.after.acceptance(k));
+    fmt::print("  MTP module {}: {:.1f} % of its guesses accepted\n", k + 1, 100 * o.after.acceptance(k));
+}
+
+// The figures of the whole run, as they stand in its folder.
+json to_json(const train::TrainerInput& in, const train::TrainerOutcome& o) {
+  json j = {{"run", in.run_dir.string()}, {"finished", o.finished}, {"steps_made", o.steps_made}};
+  j.update(run_figures(o.step > 0 ? train::read_metrics(in.run_dir / "metrics.jsonl") : train::StepLog{}));
+  j["seconds"] = o.seconds;
+  j["report"] = o.step > 0 ? json((in.run_dir / "report.html").string()) : json();
+  j["model"] = o.step > 0 ? json(train::checkpoint_dir(in.run_dir, o.step).string()) : json();
+  return j;
+}
+
+void print_text(const train::TrainerInput& in, const train::TrainerOutcome& o) {
+  if (o.finished && o.steps_made == 0) {
+    fmt::print("{}: the run is finished; to train longer: {}\n", in.run_dir.string(),
+               train::longer_command(in.run_dir, in.recipe, in.recipe.train.tokens));
+  }
+  if (o.step == 0) {
+    fmt::print("stopped before the first step: nothing is saved, the same command starts again\n");
+    return;
+  }
+  print_outcome(o);
+  fmt::print("report: {}\n", (in.run_dir / "report.html").string());
+  fmt::print("model:  {}\n", train::checkpoint_dir(in.run_dir, o.step).string());
+  if (!o.finished) fmt::print("stopped; the same command goes on from here\n");
 }
 
 // A bar of its own for a validation that takes long; it goes when that is done.
@@ -85,7 +115,9 @@ std::optional<train::Sample> sample_at_end(const train::TrainerInput& in, const 
 train::Recipe recipe_of(const Arguments& a) {
   if (!a.resume.empty()) return train::resumed_recipe(a.resume, a.recipe.overrides());
   if (a.recipe.recipe.empty()) fail("hadal pretrain: RECIPE is needed (or --resume RUN)");
-  if (a.run.empty()) fail("--run: must name a folder");
+  if (fs::is_directory(a.recipe.recipe))
+    fail("{}: it is a folder; RECIPE is a TOML file (hadal pretrain --resume RUN goes on with a run)", a.recipe.recipe);
+  if (a.run.empty()) fail("hadal pretrain: --run is needed: it names the folder of the run");
   std::vector<std::string> overrides = a.recipe.overrides();
   if (!a.init_from.empty()) overrides.push_back("model.init_from=" + a.init_from);
   return train::load_recipe(a.recipe.recipe, overrides);
@@ -116,9 +148,9 @@ void run(const Arguments& a) {
       runtime.context(),
       {in.recipe, in.config, train::validation_rows(in.recipe, in.heldout.rows.size()).ends, limit_of(a.memory_limit)});
   quietly([&] {
-    fmt::print(stderr, "{} parameters and {} in MTP, {} threads, {}\n",
-               short_number(static_cast<double>(count.parameters)),
-               short_number(static_cast<double>(count.mtp_parameters)), runtime.threads(),
+    fmt::print(stderr, "{} parameters and {} in MTP, {}, {}\n", short_number(static_cast<double>(count.parameters)),
+               short_number(static_cast<double>(count.mtp_parameters)),
+               plural(static_cast<std::uint64_t>(runtime.threads()), "thread"),
                kernels::name_of(runtime.context().isa()));
   });
   ValidationBar validation;
@@ -131,8 +163,8 @@ void run(const Arguments& a) {
       progress.set_rate(recent.tokens_per_second());
       progress.update(m.tokens, recent.notes());
       for (const train::Validation& v : m.validations)
-        progress.message(fmt::format("step {}: validation ({}) {:.4f} nats per token, {:.4f} bits per byte", m.step,
-                                     v.name, v.lm_loss, v.bits_per_byte));
+        progress.message(fmt::format("step {}: validation {:.4f} nats/token, {:.4f} bits/byte ({})", m.step, v.lm_loss,
+                                     v.bits_per_byte, v.name));
     });
   };
   in.on_message = [&](const std::string& line) {
@@ -146,21 +178,12 @@ void run(const Arguments& a) {
   };
   const train::TrainerOutcome o = train::train(runtime.context(), in);
   quietly([&] { progress.finish(); });
-  if (o.finished && o.steps_made == 0) {
-    fmt::print("{}: the run is finished; to train longer: {}\n", in.run_dir.string(),
-               train::longer_command(in.run_dir, in.recipe, in.recipe.train.tokens));
+  if (a.as_json) {
+    print_json(to_json(in, o));
+  } else {
+    print_text(in, o);
   }
-  if (o.step == 0) {
-    fmt::print("stopped before the first step: nothing is saved, the same command starts again\n");
-    throw CLI::RuntimeError(130);
-  }
-  print_outcome(o);
-  fmt::print("report: {}\n", (in.run_dir / "report.html").string());
-  fmt::print("model:  {}\n", train::checkpoint_dir(in.run_dir, o.step).string());
-  if (!o.finished) {
-    fmt::print("stopped; the same command goes on from here\n");
-    throw CLI::RuntimeError(130);
-  }
+  if (!o.finished) throw CLI::RuntimeError(130);
 }
 
 }  // namespace
@@ -179,6 +202,7 @@ void add_pretrain(CLI::App& app) {
       ->excludes(folder)
       ->excludes(from);
   add_memory_limit(*verb, a->memory_limit);
+  add_json(*verb, a->as_json, "print the outcome as one JSON object, in one line (docs/training.md names its keys)");
   verb->callback([a] { run(*a); });
 }
 

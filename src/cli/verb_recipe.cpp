@@ -4,6 +4,8 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/json.h"
+#include "cli/json_out.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
 #include "train/recipe.h"
@@ -13,11 +15,22 @@ namespace hadal::cli {
 void add_recipe(CLI::App& app) {
   CLI::App* recipe = app.add_subcommand("recipe", "what a recipe says");
   recipe->require_subcommand(1);
-  auto options = std::make_shared<RecipeOptions>();
+  struct Arguments {
+    RecipeOptions recipe;
+    bool as_json = false;
+  };
+  auto a = std::make_shared<Arguments>();
   CLI::App* show = recipe->add_subcommand("show", "print every key as resolved, with its meaning: a recipe itself");
-  add_recipe_options(*show, *options);
-  show->callback(
-      [options] { fmt::print("{}", train::to_toml(train::load_recipe(options->recipe, options->overrides()))); });
+  add_recipe_options(*show, a->recipe);
+  add_json(*show, a->as_json);
+  show->callback([a] {
+    const train::Recipe resolved = train::load_recipe(a->recipe.recipe, a->recipe.overrides());
+    if (a->as_json) {
+      print_json(train::to_json(resolved));
+    } else {
+      fmt::print("{}", train::to_toml(resolved));
+    }
+  });
 }
 
 }  // namespace hadal::cli

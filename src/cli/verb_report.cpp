@@ -12,8 +12,10 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "base/report/table.h"
-#include "base/terminal.h"
+#include "base/words.h"
+#include "cli/json_out.h"
 #include "cli/options.h"
+#include "cli/print_table.h"
 #include "cli/runtime.h"
 #include "cli/sample.h"
 #include "cli/signals.h"
@@ -96,7 +98,7 @@ report::Table table_of(const Opened& o, const Arguments& a) {
   row("cache per token at 16 bits, bytes", std::to_string(2 * count.kv_elements),
       fmt::format("its heads as MHA: {}", 2 * count.kv_as_mha));
   row("tokens trained on", short_number(static_cast<double>(last.tokens)),
-      fmt::format("{} {}", last.step, last.step == 1 ? "step" : "steps"));
+      plural(static_cast<std::uint64_t>(last.step), "step"));
   row("time of the steps", duration(o.pace.seconds), "without validations and checkpoints");
   row("tokens/s", short_number(o.pace.tokens_per_second), "mean over that time");
   row("MFU", fmt::format("{:.0f} %", 100 * o.pace.share_of_peak), "mean over that time; share of the GEMM peak");
@@ -134,11 +136,6 @@ json figures_of(const Opened& o, const Arguments& a) {
           {"report", (o.run / "report.html").string()}};
 }
 
-void print_table(const report::Table& table) {
-  const std::size_t width = can_redraw(stdout) ? terminal_size(stdout).columns : 200;
-  for (const std::string& line : report::text_table(table, width)) fmt::print("{}\n", line);
-}
-
 void report_one(const Arguments& a) {
   const Opened o(a.runs.front());
   std::optional<train::Sample> sample;
@@ -149,9 +146,9 @@ void report_one(const Arguments& a) {
     if (!problem.empty()) fmt::print(stderr, "{}\n", problem);
   }
   train::write_report(o.run, o.config, sample);
-  if (!a.json_out.empty()) write_file_atomically(a.json_out, figures_of(o, a).dump(1) + "\n");
+  if (!a.json_out.empty()) write_file_atomically(a.json_out, json_line(figures_of(o, a)));
   if (a.as_json) {
-    fmt::print("{}\n", figures_of(o, a).dump(1));
+    print_json(figures_of(o, a));
     return;
   }
   print_table(table_of(o, a));
@@ -169,9 +166,9 @@ void report_several(const Arguments& a) {
   if (!a.json_out.empty() || a.as_json) {
     json all = json::array();
     for (const fs::path& dir : dirs) all.push_back(figures_of(Opened(dir), a));
-    if (!a.json_out.empty()) write_file_atomically(a.json_out, all.dump(1) + "\n");
+    if (!a.json_out.empty()) write_file_atomically(a.json_out, json_line(all));
     if (a.as_json) {
-      fmt::print("{}\n", all.dump(1));
+      print_json(all);
       return;
     }
   }
@@ -198,7 +195,7 @@ void add_report(CLI::App& app) {
   verb->add_option("--out", a->out, "the page about several runs")->capture_default_str();
   verb->add_flag("--no-sample", a->no_sample, "do not let the newest checkpoint write a sample of text");
   add_threads(*verb, a->threads);
-  verb->add_flag("--json", a->as_json, "print the figures as one JSON object, of several runs as a list");
+  add_json(*verb, a->as_json, "print the figures as one JSON object, of several runs as a list, in one line");
   verb->add_option("--json-out", a->json_out, "write them to this file, beside what is printed");
   verb->add_option("--source", a->source, "where the text is from, for the file");
   verb->add_option("--compressed-bytes", a->compressed_bytes,

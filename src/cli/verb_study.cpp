@@ -6,9 +6,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/progress.h"
-#include "base/report/text_plot.h"
+#include "base/words.h"
+#include "cli/json_out.h"
 #include "cli/options.h"
+#include "cli/print_table.h"
 #include "cli/runtime.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
@@ -29,25 +32,8 @@ struct Arguments {
   std::vector<std::int64_t> seeds = {1, 2, 3};
   std::vector<double> gammas = {1e-3, 2e-2}, alphas = {1e-3, 1e-1};
   std::int64_t modules = 2;
-  bool quick = false;
+  bool quick = false, as_json = false;
 };
-
-using Table = std::vector<std::vector<std::string>>;
-
-void print_table(const Table& table) {
-  std::vector<std::size_t> widths(table.front().size(), 0);
-  for (const auto& row : table) {
-    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], report::shown_width(row[c]));
-  }
-  for (const auto& row : table) {
-    fmt::print(" ");
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      const std::string space(widths[c] - report::shown_width(row[c]), ' ');
-      fmt::print(" {}", c == 0 ? row[c] + space : space + row[c]);
-    }
-    fmt::print("\n");
-  }
-}
 
 // What both studies open before they make a plan.
 struct Opened {
@@ -63,8 +49,10 @@ struct Opened {
       tokens += eval::predicted_tokens(kind);
     }
     if (tokens < kFewTokens)
-      quietly(
-          [&] { fmt::print(stderr, "note: {} held-out tokens: MaxVio of few tokens is largely chance\n", tokens); });
+      quietly([&] {
+        fmt::print(stderr, "note: {}: MaxVio of few tokens is largely chance\n",
+                   plural(static_cast<std::uint64_t>(tokens), "held-out token"));
+      });
     ignore_broken_pipes();
     study.stop = &stop_flag();
     fs::create_directories(a.out);
@@ -97,8 +85,9 @@ std::vector<eval::RunResult> run_all(Opened& opened) {
   eval::Study& study = opened.study;
   Runtime runtime(static_cast<int>(opened.recipe.train.threads));
   quietly([&] {
-    fmt::print(stderr, "{} runs, {} tokens in all, {} threads, {}\n", study.plans.size(),
-               short_number(static_cast<double>(study.total_tokens())), runtime.threads(),
+    fmt::print(stderr, "{}, {} tokens in all, {}, {}\n", plural(study.plans.size(), "run"),
+               short_number(static_cast<double>(study.total_tokens())),
+               plural(static_cast<std::uint64_t>(runtime.threads()), "thread"),
                kernels::name_of(runtime.context().isa()));
   });
   Progress progress("study", study.total_tokens(), "tokens");
@@ -125,10 +114,23 @@ std::string source_of(const Arguments& a) {
                  : a.source;
 }
 
-void write(const Arguments& a, const std::string& json) {
-  write_file_atomically(fs::path(a.out) / "study.json", json);
-  fmt::print("\nreport:  {}\nfigures: {}\n", (fs::path(a.out) / "report.html").string(),
-             (fs::path(a.out) / "study.json").string());
+// The figures as a file and on standard output, as tables or as JSON.
+void tell(const Arguments& a, const std::string& figures, const std::vector<report::Table>& tables) {
+  const fs::path file = fs::path(a.out) / "study.json", page = fs::path(a.out) / "report.html";
+  write_file_atomically(file, figures);
+  if (a.as_json) {
+    json j = parse_json(figures, file.string());
+    j["figures"] = file.string();
+    j["report"] = page.string();
+    print_json(j);
+    return;
+  }
+  if (const std::string source = source_of(a); !source.empty()) fmt::print("\n{}\n", source);
+  for (const report::Table& table : tables) {
+    fmt::print("\n");
+    print_table(table);
+  }
+  fmt::print("\nreport:  {}\nfigures: {}\n", page.string(), file.string());
 }
 
 void run_balance(const Arguments& a) {
@@ -143,11 +145,8 @@ void run_balance(const Arguments& a) {
   const std::vector<eval::RunResult> runs = run_all(opened);
   const std::string source = source_of(a);
   eval::write_balance_report(fs::path(a.out) / "report.html", runs, opened.config, source);
-  fmt::print("\n{}\n\n", source);
-  print_table(eval::balance_table(runs));
-  fmt::print("\n");
-  print_table(eval::verdict_table(eval::judge_balance(runs)));
-  write(a, eval::balance_json(runs, source));
+  tell(a, eval::balance_json(runs, source),
+       {eval::balance_table(runs), eval::verdict_table(eval::judge_balance(runs))});
 }
 
 void run_mtp(const Arguments& a) {
@@ -160,13 +159,8 @@ void run_mtp(const Arguments& a) {
   model::Config with = opened.config;
   with.num_nextn_predict_layers = a.modules;
   eval::write_mtp_report(fs::path(a.out) / "report.html", runs, with, source);
-  fmt::print("\n{}\n\n", source);
-  print_table(eval::mtp_table(runs));
-  fmt::print("\n");
-  print_table(eval::mtp_verdict_table(eval::judge_mtp(runs)));
-  fmt::print("\n");
-  print_table(eval::position_table(runs));
-  write(a, eval::mtp_json(runs, source));
+  tell(a, eval::mtp_json(runs, source),
+       {eval::mtp_table(runs), eval::mtp_verdict_table(eval::judge_mtp(runs)), eval::position_table(runs)});
 }
 
 // CLI11 hands a repeated seed on; its runs would share a folder.
@@ -186,6 +180,7 @@ void add_common(CLI::App* verb, const std::shared_ptr<Arguments>& a) {
       ->allow_extra_args(false)
       ->transform(whole(0, 999999));
   verb->add_option("--source", a->source, "where the text is from, for the report");
+  add_json(*verb, a->as_json);
   verb->add_flag("--quick", a->quick, "one seed, a few steps, a few held-out rows: to see that it works");
 }
 

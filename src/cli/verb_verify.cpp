@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "cli/json_out.h"
 #include "cli/notes.h"
 #include "cli/options.h"
 #include "cli/runtime.h"
@@ -67,7 +68,7 @@ void print_json(const verify::Report& report) {
                     {"failed", report.failed()},
                     {"first_difference", report.first_difference},
                     {"rows", rows}};
-  fmt::print("{}\n", all.dump(1));
+  cli::print_json(all);
 }
 
 void run(const Arguments& a) {
@@ -105,7 +106,7 @@ void add_verify(CLI::App& app) {
   verb->add_option("--form", a->form, "form of MLA for logits and greedy text")
       ->check(CLI::IsMember({"expanded", "absorbed"}));
   add_threads(*verb, a->threads);
-  verb->add_flag("--json", a->as_json, "print one JSON object");
+  add_json(*verb, a->as_json);
   verb->callback([a] { run(*a); });
 }
 

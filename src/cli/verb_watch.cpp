@@ -9,8 +9,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/terminal.h"
+#include "cli/json_out.h"
 #include "cli/options.h"
+#include "cli/run_json.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "train/checkpoint.h"
@@ -26,7 +29,7 @@ namespace {
 
 struct Arguments {
   std::vector<std::string> runs;
-  bool once = false;
+  bool once = false, as_json = false;
   double interval = 0;
 };
 
@@ -79,7 +82,7 @@ std::vector<std::string> gates_of(const fs::path& run) {
 void fit(train::View& view) {
   const TerminalSize size = terminal_size(stdout);
   view.width = std::max<std::size_t>(size.columns, 40);
-  view.height = std::max<std::size_t>(size.rows, 8);
+  view.height = std::max<std::size_t>(size.rows, 9) - 1;  // what comes after it pushes no line out
   view.colour = shows_colour(stdout);
 }
 
@@ -110,6 +113,21 @@ class Watched {
     const train::MetricsFollower& f = followers_.front();
     if (view_.gates.empty() && !f.steps().empty()) view_.gates = gates_of(dirs_.front());
     return train::draw_frame(f.steps(), view_, f.seconds_since_last());
+  }
+
+  json state() {
+    json all = json::array();
+    for (std::size_t i = 0; i < dirs_.size(); ++i) {
+      const train::MetricsFollower& f = followers_[i];
+      const bool begun = !f.steps().empty(), done = train::finished(f.steps());
+      json j = {{"run", dirs_[i].string()}, {"state", done ? "finished" : begun ? "training" : "waiting"}};
+      j.update(run_figures(f.steps()));
+      j["max_violation_of"] = gates_of(dirs_[i]);
+      j["eta_seconds"] = begun ? json(train::seconds_left(f.steps())) : json();
+      j["seconds_since_last_step"] = begun ? json(f.seconds_since_last()) : json();
+      all.push_back(j);
+    }
+    return all.size() == 1 ? all.front() : all;
   }
 
   std::vector<std::string> lines() const {
@@ -180,7 +198,10 @@ void run(const Arguments& a) {
     if (fs::exists(run) && !fs::is_directory(run)) fail("{}: is a file; a run is a folder", run);
   }
   Watched watched(a.runs);
-  if (a.once) {
+  if (a.as_json) {
+    watched.poll();
+    print_json(watched.state());
+  } else if (a.once) {
     watched.poll();
     print(watched.frame(can_redraw(stdout)));
   } else if (can_redraw(stdout)) {
@@ -205,6 +226,7 @@ void add_watch(CLI::App& app) {
   verb->add_option("run", a->runs, "folder of the run, which need not exist yet; of several: one view of all")
       ->required();
   verb->add_flag("--once", a->once, "print one view and end");
+  add_json(*verb, a->as_json, "print the present state as one JSON object, of several runs as a list, and end");
   verb->add_option("--interval", a->interval, "seconds between looks (0.5 on a terminal, 5 elsewhere)")
       ->check(positive());
   verb->footer(words);

@@ -93,6 +93,18 @@ std::string to_toml(const Recipe& recipe) {
   return out;
 }
 
+json to_json(const Recipe& recipe) {
+  Recipe copy = recipe;
+  json sections = json::object();
+  for (const RecipeKey& key : keys(copy)) {
+    const auto dot = key.name.find('.');
+    json& place = sections[std::string(key.name.substr(0, dot))][std::string(key.name.substr(dot + 1))];
+    std::visit([&](const auto* value) { place = *value; }, key.value);
+  }
+  for (const auto& [name, value] : recipe.model.fields) sections["model"][name] = parse_json(value, "config field");
+  return sections;
+}
+
 std::vector<std::string> differences(const Recipe& before, const Recipe& after) {
   Recipe a = before, b = after;
   const std::vector<RecipeKey> ka = keys(a), kb = keys(b);

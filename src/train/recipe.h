@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/json_fwd.h"
 #include "model/config.h"
 #include "nn/input.h"
 
@@ -92,6 +93,8 @@ Recipe parse_recipe(std::string_view text, const std::string& what, const std::v
 
 // As resolved, TOML with every key, its meaning and its default. Reading it back gives the same recipe.
 std::string to_toml(const Recipe& recipe);
+// The same values as an object of sections.
+json to_json(const Recipe& recipe);
 
 // Lines "key: before -> after" for keys that may not change between a run and its resumption; empty if none.
 std::vector<std::string> differences(const Recipe& before, const Recipe& after);

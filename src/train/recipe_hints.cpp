@@ -1,11 +1,12 @@
-// What someone who knows other trainers may have meant by a key.
+#include "train/recipe_hints.h"
+
 #include <algorithm>
 #include <cctype>
 
 #include "base/edit_distance.h"
 #include "base/error.h"
 #include "model/config_fields.h"
-#include "train/recipe_text.h"
+#include "train/recipe.h"
 
 namespace hadal::train {
 
@@ -25,7 +26,8 @@ constexpr Alias kAliases[] = {
     {"lr_scheduler_type lr_scheduler scheduler lr_decay_style lr_schedule",
      "the schedule is warm-up, constant, cosine, and constant stages: lr.warmup_share, lr.stable_share, lr.tail_from"},
     {"lr_decay_iters decay_steps lr_decay_steps", "the cosine takes what lr.warmup_share and lr.stable_share leave"},
-    {"batch_size global_batch_size train_batch_size per_device_train_batch_size total_batch_size device_batch_size",
+    {"batch_size global_batch_size train_batch_size per_device_train_batch_size total_batch_size device_batch_size bs "
+     "batch",
      "rows of a step are 'train.rows' (gradient accumulation included), of a micro-batch 'train.micro_rows'"},
     {"micro_batch_size micro_batch mbs", "it is 'train.micro_rows'"},
     {"gradient_accumulation_steps grad_accum gradient_accumulation grad_accum_steps accumulate_grad_batches",
@@ -36,6 +38,7 @@ constexpr Alias kAliases[] = {
      "the length is 'train.tokens' = epochs x tokens of the data; 'data.epochs' bounds the epochs of each folder"},
     {"max_tokens total_tokens train_tokens num_tokens token_budget", "it is 'train.tokens'"},
     {"block_size seq_len seq_length max_seq_len max_seq_length context_length ctx_len n_ctx max_length sequence_len "
+     "context ctx "
      "cutoff_len",
      "it is 'data.sequence_length'"},
     {"wd l2", "it is 'optimizer.weight_decay'"},
@@ -56,6 +59,7 @@ constexpr Alias kAliases[] = {
      "it is 'validation.every'"},
     {"eval_iters eval_batches limit_val_batches", "it is 'validation.rows'"},
     {"logging_steps log_interval log_every", "every step is logged: there is no such key"},
+    {"model arch architecture", "an architecture is 'model.preset' or, by its config.json, 'model.config'"},
     {"n_layer n_layers num_layers depth num_hidden_layer", "it is 'model.num_hidden_layers'"},
     {"n_head n_heads num_heads heads", "it is 'model.num_attention_heads'"},
     {"n_embd d_model embed_dim hidden_dim model_dim width dim n_embed", "it is 'model.hidden_size'"},
@@ -69,7 +73,7 @@ constexpr Alias kAliases[] = {
     {"aux_loss_alpha router_aux_loss_coef moe_aux_loss_coeff aux_loss_coef", "it is 'balance.alpha'"},
     {"model_name_or_path pretrained_model_name_or_path base_model init_checkpoint load pretrained checkpoint_path",
      "a model folder to start from is 'model.init_from'"},
-    {"dataset datasets train_file data_path train_data dataset_name train_data_path",
+    {"data dataset datasets train_file data_path train_data dataset_name train_data_path",
      "'data.train' names folders of token shards (hadal data prepare makes them)"},
     {"eval_dataset validation_file val_data valid_data eval_data", "it is 'data.heldout', a folder of token shards"},
     {"tokenizer_name tokenizer_path tokenizer_name_or_path", "it is 'data.tokenizer'"},
@@ -97,16 +101,22 @@ std::vector<std::string> all_names() {
   return names;
 }
 
-std::string_view last_part(std::string_view name) { return name.substr(name.rfind('.') + 1); }
-
-}  // namespace
-
-std::string hint_for(std::string_view name) {
+std::string plain_name(std::string_view name) {
   constexpr std::size_t kLongest = 100;  // nobody means anything by a longer one
   std::string plain(name.substr(0, kLongest));
   std::transform(plain.begin(), plain.end(), plain.begin(),
                  [](unsigned char c) { return c == '-' ? '_' : static_cast<char>(std::tolower(c)); });
+  return plain;
+}
+
+std::string_view last_part(std::string_view name) { return name.substr(name.rfind('.') + 1); }
+
+}  // namespace
+
+std::string known_key_hint(std::string_view name) {
+  const std::string plain = plain_name(name);
   const std::vector<std::string> names = all_names();
+  if (std::find(names.begin(), names.end(), plain) != names.end()) return fmt::format("did you mean '{}'?", plain);
   for (const Alias& alias : kAliases) {
     if (is_one_of(alias.names, last_part(plain))) return std::string(alias.hint);
   }
@@ -114,6 +124,13 @@ std::string hint_for(std::string_view name) {
   const auto same = [&](const std::string& n) { return last_part(n) == last_part(plain); };
   if (std::count_if(names.begin(), names.end(), same) == 1)
     return fmt::format("did you mean '{}'?", *std::find_if(names.begin(), names.end(), same));
+  return "";
+}
+
+std::string hint_for(std::string_view name) {
+  if (std::string known = known_key_hint(name); !known.empty()) return known;
+  const std::string plain = plain_name(name);
+  const std::vector<std::string> names = all_names();
   const std::string& best = *std::min_element(names.begin(), names.end(), [&](const auto& a, const auto& b) {
     return edit_distance(a, plain) < edit_distance(b, plain);
   });

@@ -43,6 +43,7 @@ struct TomlAssertion : std::runtime_error {
 #include "base/file.h"
 #include "base/json.h"
 #include "model/config_fields.h"
+#include "train/recipe_hints.h"
 #include "train/recipe_text.h"
 
 namespace hadal::train {

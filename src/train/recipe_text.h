@@ -23,8 +23,4 @@ using Sources = std::map<std::string, std::string, std::less<>>;
 // Throws Error for a value out of its range: where it stands, key, value, and what would be right.
 void check_ranges(Recipe& recipe, const Sources& sources);
 
-// For an unknown key: which of ours is meant, and how its value is converted from what other trainers take:
-// "did you mean 'lr.peak'?".
-std::string hint_for(std::string_view name);
-
 }  // namespace hadal::train

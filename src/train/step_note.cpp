@@ -13,7 +13,7 @@ std::vector<std::string> StepNote::notes() const {
   if (recent_.empty()) return {};
   const StepMetrics& m = recent_.back();
   std::vector<std::string> notes = {fmt::format("lm loss {:.3f}", m.lm_loss)};
-  if (recent_.size() > 1) notes.push_back(fmt::format("mean of {} {:.3f}", recent_.size(), recent_lm_loss(recent_)));
+  if (recent_.size() > 1) notes.push_back(fmt::format("mean of {}: {:.3f}", recent_.size(), recent_lm_loss(recent_)));
   notes.push_back(fmt::format("|g| {:.2f}", m.grad_norm));
   notes.push_back(fmt::format("MFU {:.0f}%", 100 * pace(recent_).share_of_peak));
   if (!m.max_violation.empty()) notes.push_back(fmt::format("MaxVio {:.2f}", mean_of(m.max_violation)));

@@ -36,7 +36,7 @@ std::string losses(const Steps& steps) {
   const StepMetrics& m = steps.back();
   std::string text = fmt::format("lm loss {:.4f}", m.lm_loss);
   if (steps.size() > 1)
-    text += fmt::format(" (mean of {} {:.4f})", std::min(kRecentSteps, steps.size()), recent_lm_loss(steps));
+    text += fmt::format(" (mean of {}: {:.4f})", std::min(kRecentSteps, steps.size()), recent_lm_loss(steps));
   for (std::size_t k = 0; k < m.mtp_loss.size(); ++k)
     text += fmt::format("  MTP loss{} {:.4f}", m.mtp_loss.size() > 1 ? fmt::format(" {}", k + 1) : "", m.mtp_loss[k]);
   return text + (m.skipped.empty() ? "" : fmt::format("  step skipped: {}", m.skipped));
@@ -80,10 +80,9 @@ std::vector<Spark> step_sparks(const Steps& steps) {
   const Pace recent = pace(steps, kRecentSteps);
   return {{"learning rate", fmt::format("{:.2e}", m.lr), values(steps, [](const StepMetrics& s) { return s.lr; })},
           {"|g|", fmt::format("{:.3f}", m.grad_norm), values(steps, [](const StepMetrics& s) { return s.grad_norm; })},
-          {fmt::format("tokens/s, of {}", std::min(kRecentSteps, steps.size())), short_number(recent.tokens_per_second),
+          {"tokens/s, mean", short_number(recent.tokens_per_second),
            values(steps, [](const StepMetrics& s) { return s.tokens_per_second; })},
-          {fmt::format("MFU, of {}", std::min(kRecentSteps, steps.size())),
-           fmt::format("{:.0f} %", 100 * recent.share_of_peak),
+          {"MFU, mean", fmt::format("{:.0f} %", 100 * recent.share_of_peak),
            values(steps, [](const StepMetrics& s) { return s.share_of_peak; })}};
 }
 
@@ -114,7 +113,7 @@ std::vector<std::string> validation_lines(const Steps& steps) {
     std::string line = fmt::format("  validation: {:.4f} nats/token, {:.4f} bits/byte, {}, step {}", v.lm_loss,
                                    v.bits_per_byte, v.name, last.step);
     for (std::size_t k = 0; k < v.mtp_acceptance.size(); ++k)
-      line += fmt::format(", MTP {}: {:.1f} %", k + 1, 100 * v.mtp_acceptance[k]);
+      line += fmt::format(", MTP {}: {:.1f} % accepted", k + 1, 100 * v.mtp_acceptance[k]);
     line += fmt::format(", MaxVio {:.3f}", v.max_violation);
     lines.push_back(line);
   }

@@ -43,6 +43,26 @@ TEST(Html, ColumnsOfNumbersAreAlignedAsNumbers) {
   EXPECT_NE(page.find("tabular-nums"), std::string::npos);
 }
 
+TEST(Html, NarrowScreensHaveRoomForNumbersAndLabels) {
+  HtmlReport r("t");
+  LinePlot plot{"title", "tokens", "nats", {{"s", {1, 2}, {3, 4}}}};
+  plot.series[0].smooth = true;
+  r.plot(plot);
+  const std::string text(70, 'x');
+  r.table({{"run", "where"}, {"a name", text}});
+  const std::string page = r.html();
+  // Beside the axis on a wide screen, behind the title on a narrow one.
+  EXPECT_EQ(count(page, "class='label side'"), 1u);
+  EXPECT_NE(page.find("title<span class='y'>nats</span></figcaption>"), std::string::npos);
+  const std::size_t narrow = page.find("@media (max-width:600px)");
+  ASSERT_NE(narrow, std::string::npos);
+  EXPECT_NE(page.find(".side{display:none}", narrow), std::string::npos);
+  EXPECT_NE(page.find("overflow:visible"), std::string::npos) << "labels at the edges are whole";
+  EXPECT_NE(page.find("<td class='long'>" + text), std::string::npos) << "only long texts are broken into lines";
+  EXPECT_NE(page.find("<td>a name</td>"), std::string::npos);
+  EXPECT_NE(page.find("<b>4</b></span><span>(the last step)</span>"), std::string::npos);
+}
+
 TEST(Html, FiguresOfAnotherKindAreDiamondsOnTheChart) {
   HtmlReport r("t");
   Series whole{"whole", {1, 2}, {3, 4}};

@@ -173,6 +173,15 @@ TEST(Progress, FollowsTheWindow) {
   EXPECT_EQ(narrow.find("xxx"), std::string::npos) << narrow;
 }
 
+TEST(Progress, AMessageIsBrokenBetweenWords) {
+  const Variable no_colour("NO_COLOR", "1"), term("TERM", "xterm");
+  Pty pty(30);
+  Progress progress("work", 1000, "tokens", pty.stream());
+  progress.message("a message that is longer than one row");
+  const std::string text = pty.read_to("one row");
+  EXPECT_NE(text.find("a message that is longer than\r\n  one row"), std::string::npos) << text;
+}
+
 TEST(Progress, ColourOnlyWhereItIsWanted) {
   const Variable term("TERM", "xterm");
   const auto shown = [](const std::string& end) {

@@ -38,17 +38,57 @@ wrong "an option of other programs" "unknown option '--max-new-tokens'|did you m
 wrong "an option with a slip" "unknown option '--tempreature|did you mean '--temperature'?" "$hadal" generate x --tempreature=1
 wrong "another name of what is missing" "unknown option '--output'|did you mean '--out'?" "$hadal" data prepare --tokenizer tok --input text.jsonl --output y
 wrong "a model with a flag" "unknown option '-m'|the model stands without a flag" "$hadal" generate -m tok -p x
+while read -r flag key; do
+  wrong "a key of the recipe as a flag, $flag" "unknown option '$flag'|$key|(--set KEY=VALUE)" "$hadal" pretrain good.toml --run r "$flag" 1
+  wrong "the same of plan" "$key" "$hadal" plan train good.toml "$flag=1"
+done <<'E'
+--lr 'lr.peak'
+--learning-rate 'lr.peak'
+--lr.peak 'lr.peak'
+--batch-size 'train.rows'
+--max-steps 'train.tokens'
+--steps 'train.tokens'
+--epochs 'data.epochs'
+--seed 'model.seed'
+--dtype 'model.dtype'
+--model 'model.preset'
+--data 'data.train'
+--tokenizer 'data.tokenizer'
+--weight_decay 'optimizer.weight_decay'
+E
+wrong "a flag that is like no other" "unknown option '--frobnicate' (hadal pretrain" "$hadal" pretrain good.toml --frobnicate
+while IFS=';' read -r flag said; do
+  wrong "generate $flag" "unknown option '$flag'|$said" "$hadal" generate tok "$flag" 1
+done <<'E'
+--top_p;did you mean '--top-p'?
+--topk;did you mean '--top-k'?
+-k;did you mean '--top-k'?
+-T;did you mean '--temperature'?
+--n;did you mean '--num-samples'?
+--frequency-penalty;did you mean '--repetition-penalty'?
+--greedy;--temperature 0 is greedy
+--device;computed on the CPU
+--output;standard output: >FILE
+--stream;streamed unless --json
+E
+wrong "the recipe with a flag" "the recipe stands without a flag" "$hadal" pretrain --config good.toml --run r
+wrong "the target with a flag" "the new folder stands without a flag" "$hadal" convert tok --out x
+wrong "no run" "--run is needed" "$hadal" pretrain good.toml
+wrong "a run for a recipe" "tok: it is a folder|--resume" "$hadal" pretrain tok
+wrong "a run without its flag" "one argument too many: 'r'; the folder of the run has a flag: --run" "$hadal" pretrain good.toml r
+wrong "recipe and resumption" "--resume cannot both be given" "$hadal" pretrain good.toml --resume r
 wrong "a text without quotes" "one argument too many|needs quotes" "$hadal" generate tok once upon a time
 wrong "two texts" "text|--prompt" "$hadal" generate tok "x" -p y
 wrong "verb within a verb" "hadal data: a verb is needed|prepare" "$hadal" data
 wrong "unknown flag" "hadal inspect|--bogus" "$hadal" inspect tiny --bogus
 wrong "missing argument" "hadal generate|model is required" "$hadal" generate
-wrong "missing value" "--seed" "$hadal" generate x --seed
+wrong "missing value" "--seed needs a value" "$hadal" generate x --seed
 wrong "flag twice" "--max-tokens" "$hadal" generate x --max-tokens 1 --max-tokens 2
 wrong "no number" "--top-p: x must be a number from 0 to 1" "$hadal" generate x --top-p x
+wrong "below zero" "--temperature: -1 must be a number of 0 or more" "$hadal" generate x --temp -1
 wrong "no seed" "--seed|x" "$hadal" generate x --seed x
 wrong "number too large for its type" "--vocab-size" "$hadal" tokenizer train --out t text.jsonl --vocab-size 99999999999999999999
-wrong "zero bytes" "--bytes: 0 must be a number above 0" "$hadal" data generate --bytes 0 --out y
+wrong "zero bytes" "--bytes: 0 must be a whole number, 1 or more" "$hadal" data generate --bytes 0 --out y
 wrong "NaN" "--shard-gb: nan must be a number above 0" "$hadal" convert a b --shard-gb nan
 wrong "infinity" "--shard-gb: inf" "$hadal" convert a b --shard-gb inf
 wrong "not one of" "--dtype|fp8|f32,bf16" "$hadal" convert a b --dtype fp8
@@ -118,7 +158,7 @@ set_to 'train.rows=' "'train.rows' must be an integer"
 set_to 'train.rows' "must be section.key=value"
 [ ! -e r3 ] || { echo "NO: a run folder was made for a recipe that is wrong"; bad=1; }
 wrong "run in a file" "text.jsonl" "$hadal" pretrain good.toml --run text.jsonl
-wrong "run without a name" "--run: must name a folder" "$hadal" pretrain good.toml --run ''
+wrong "run without a name" "--run is needed" "$hadal" pretrain good.toml --run ''
 wrong "recipe that is a folder" "shards: it is a folder" "$hadal" pretrain shards --run r3
 printf '[model]\npreset = = 3\n' >syntax.toml
 wrong "bad TOML" "syntax.toml:2: not valid TOML" "$hadal" pretrain syntax.toml --run r3

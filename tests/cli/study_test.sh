@@ -77,7 +77,7 @@ check("marked as quick", "QUICK" in study["source"] and "made up" in study["sour
 sys.exit(bad)
 P
 python3 look.py b || bad=1
-check "the table has every run" '[ "$(grep -cE "^  seed1-" table.txt)" = 6 ]'
+check "the table has every run" '[ "$(grep -cE "^seed1-" table.txt)" = 6 ]'
 for what in "MaxVio of each step" "against gamma" "against alpha" "bias, MoE layer 2" "neither, MoE layer 1" "recipe of seed1-bias" "QUICK"; do
   check "the page has: $what" 'grep -qF "$what" b/report.html'
 done
@@ -87,7 +87,7 @@ find b -name 'step-*' -prune -o -type f -name metrics.jsonl -exec stat -c '%n %Y
 balance --out b >again.txt 2>&1
 find b -name 'step-*' -prune -o -type f -name metrics.jsonl -exec stat -c '%n %Y %i' {} + | sort >after.txt
 check "a finished study trains nothing again" 'cmp -s before.txt after.txt && [ -s before.txt ]'
-check "and says the same" 'grep "^  seed1-" again.txt | cmp -s - <(grep "^  seed1-" table.txt)'
+check "and says the same" 'grep "^seed1-" again.txt | cmp -s - <(grep "^seed1-" table.txt)'
 
 # Killed inside the save of the second run's step 6, then at the measurements of the third: the figures are the same.
 rc=0
@@ -98,6 +98,8 @@ HADAL_FAULT=rename:1:seed1-neither/measured.json balance --out c >/dev/null 2>lo
 check "it goes on inside of a run" 'grep -q "going on from c/seed1-aux/checkpoints/step-00000003" log.txt'
 check "it was killed again" '[ "$rc" = 137 ] && [ ! -e c/seed1-neither/measured.json ]'
 balance --out c >/dev/null 2>&- || check "a closed standard error costs nothing" false
+balance --out b --json >figures.json 2>/dev/null
+check "--json prints the figures in a line" '[ "$(wc -l <figures.json)" = 1 ] && python3 -c "import json; j, f = json.load(open(\"figures.json\")), json.load(open(\"b/study.json\")); assert j.pop(\"report\") == \"b/report.html\" and j.pop(\"figures\") == \"b/study.json\" and j == f"'
 figures() { sed -E '/"seconds"/d' "$1/study.json"; }
 check "an interrupted study ends with the same figures" 'cmp -s <(figures b) <(figures c)'
 

@@ -25,7 +25,7 @@ check "no escape codes where there is no terminal" '! grep -q "$(printf "\033")"
 "$hadal" watch run --once >frame.txt
 loss=$(tail -n 1 run/metrics.jsonl | grep -o '"lm_loss":[0-9.]*' | head -n 1 | cut -d: -f2)
 check "the frame has the last loss" 'grep -q "lm loss $(printf "%.4f" "$loss")" frame.txt'
-for word in "100 %  finished  step 30" "(mean of 20 " "learning rate" "|g|" "tokens/s, of 20" "MFU, of 20" "MaxVio layer 1" "MaxVio layer 2" "MaxVio MTP 1" ", step 30" "nats/token" "bits/byte"; do
+for word in "100 %  finished  step 30" "(mean of 20: " "learning rate" "|g|" "tokens/s, mean" "MFU, mean" "MaxVio layer 1" "MaxVio layer 2" "MaxVio MTP 1" ", step 30" "nats/token" "bits/byte"; do
   check "the frame has $word" 'grep -qF "$word" frame.txt'
 done
 check "the frame has a curve" 'grep -qF "⢄" frame.txt || grep -qF "⠉" frame.txt'

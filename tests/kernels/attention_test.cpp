@@ -274,7 +274,9 @@ TEST(Attention, GradientsOfTheFirstTileDoNotSeeTheRoundingOfTheOutput) {
       const double w = wanted.dq[i], f = static_cast<float>(found.dq[i]);
       wrong += (f - w) * (f - w);
       size += w * w;
-      if (i < p.q_width) ASSERT_EQ(f, 0.0);  // the row that sees only itself
+      if (i < p.q_width) {
+        ASSERT_EQ(f, 0.0);  // the row that sees only itself
+      }
     }
     EXPECT_LE(std::sqrt(wrong / size), 0x1p-7) << name_of(isa);
   }

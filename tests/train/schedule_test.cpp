@@ -43,7 +43,9 @@ TEST(Schedules, StepsOfARampEndAtTheTokens) {
     EXPECT_EQ(rows.back() % 2, 0);
     before = tokens;
     tokens += rows.back() * 32;
-    if (tokens < r.train.tokens && before < 5000) EXPECT_GE(ramp.rows_at(tokens), rows.back());
+    if (tokens < r.train.tokens && before < 5000) {
+      EXPECT_GE(ramp.rows_at(tokens), rows.back());
+    }
   }
   EXPECT_EQ(rows.front(), 4);
   EXPECT_NE(std::find(rows.begin(), rows.end(), 12), rows.end());

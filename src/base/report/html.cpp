@@ -5,10 +5,13 @@
 
 #include "base/file.h"
 #include "base/report/svg.h"
+#include "base/report/text_plot.h"
 
 namespace hadal::report {
 
 namespace {
+
+constexpr std::size_t kLongCell = 60;  // characters: a cell with more may take several lines
 
 constexpr const char* kStyle = R"css(
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#5d6673;--page:#f7f7f4;--card:#fff;--edge:#e2e2dc;--grid:#ecece7;--head:#f1f1ec}
@@ -18,7 +21,7 @@ h1{font-size:26px;margin:0}h2{font-size:19px;margin:34px 0 10px;padding-bottom:4
 .sub{color:var(--soft);margin:2px 0 16px}p{max-width:78ch}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,500px),1fr));gap:16px;margin:12px 0}
 figure{margin:0;background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:12px 14px;position:relative;max-width:680px}
-figcaption{font-weight:600;margin-bottom:4px}svg{width:100%;height:auto;display:block;font-size:12px}
+figcaption{font-weight:600;margin-bottom:4px}svg{width:100%;height:auto;display:block;font-size:12px;overflow:visible}figcaption .y{display:none}
 svg text{fill:var(--soft)}.label{font-size:12.5px}.grid{stroke:var(--grid)}.cursor{stroke:var(--soft);stroke-dasharray:3 3;visibility:hidden}
 .line{fill:none;stroke-width:1.7;stroke-linejoin:round}.faint{opacity:.28;stroke-width:1}
 .legend{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:13px;color:var(--soft);align-items:center}.legend b{color:var(--ink);font-weight:600}
@@ -28,11 +31,12 @@ svg text{fill:var(--soft)}.label{font-size:12.5px}.grid{stroke:var(--grid)}.curs
 .facts div{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:8px 12px}.facts b{display:block;font-size:20px;font-weight:600}
 .facts span{color:var(--soft);font-size:13px}
 .wide{overflow-x:auto}table{border-collapse:collapse;background:var(--card);margin:10px 0;font-variant-numeric:tabular-nums}
-td,th{border:1px solid var(--edge);padding:4px 12px;text-align:left;vertical-align:top}.n{text-align:right;white-space:nowrap}th{white-space:nowrap;background:var(--head);font-weight:600}
+td,th{border:1px solid var(--edge);padding:4px 12px;text-align:left;vertical-align:top;white-space:nowrap}.long{white-space:normal;min-width:26em}.n{text-align:right}th{background:var(--head);font-weight:600}
 details{margin:12px 0}summary{cursor:pointer;color:var(--soft)}pre{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:12px;overflow-x:auto;font-size:13px}
 .quote{white-space:pre-wrap;max-width:90ch;line-height:1.55}dl{display:grid;grid-template-columns:max-content 1fr;gap:6px 16px;max-width:100ch}dt{font-weight:600}dd{margin:0;color:var(--soft)}
 @media (max-width:560px){dl{display:block}dd{margin-bottom:8px}}
-.facts [title]{cursor:help}@media (max-width:600px){svg,.label{font-size:17px}}
+.facts [title]{cursor:help}
+@media (max-width:600px){body{padding:0 12px}figure{padding:10px}.plots{gap:10px}svg,.label{font-size:19px}.side{display:none}figcaption .y{display:inline;font-weight:400;color:var(--soft);margin-left:8px}td,th{padding:4px 8px}}
 .tip{position:absolute;pointer-events:none;background:var(--ink);color:var(--page);font-size:12.5px;line-height:1.45;padding:5px 9px;border-radius:5px;white-space:pre;display:none;z-index:2}
 )css";
 
@@ -155,8 +159,12 @@ void HtmlReport::table(const Table& table) {
   for (std::size_t r = 0; r < table.size(); ++r) {
     body_ += "<tr>";
     for (std::size_t c = 0; c < table[r].size(); ++c) {
+      const bool number = c < numbers.size() && numbers[c], is_long = shown_width(table[r][c]) > kLongCell;
       body_ += fmt::format("<{0}{1}>{2}</{0}>", r == 0 ? "th" : "td",
-                           c < numbers.size() && numbers[c] ? " class='n'" : "", escape(table[r][c]));
+                           number    ? " class='n'"
+                           : is_long ? " class='long'"
+                                     : "",
+                           escape(table[r][c]));
     }
     body_ += "</tr>\n";
   }
@@ -185,7 +193,7 @@ void HtmlReport::heatmap(const Heatmap& map) { figure(detail::figure_of(map)); }
 
 std::string HtmlReport::html() const {
   return "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
-         "content='width=device-width'><title>" +
+         "content='width=device-width,initial-scale=1'><title>" +
          escape(title_) + "</title><style>" + kStyle + palettes() + "</style></head><body><h1>" + escape(title_) +
          "</h1>\n<p class='sub'>" + escape(subtitle_) + "</p>\n" + body_ + (in_figures_ ? "</div>\n" : "") +
          "<script>" + kScript + "</script></body></html>\n";

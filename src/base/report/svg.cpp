@@ -59,8 +59,9 @@ std::string text_at(double x, double y, const char* anchor, const std::string& t
 
 std::string axis_labels(const std::string& x_label, const std::string& y_label) {
   return text_at((kLeft + kWidth - kRight) / 2, kHeight - 10, "middle", x_label, " class='label'") +
-         fmt::format("<text class='label' transform='translate(14 {:.1f}) rotate(-90)' text-anchor='middle'>{}</text>",
-                     (kTop + kHeight - kBottom) / 2, escape(y_label));
+         fmt::format(
+             "<text class='label side' transform='translate(14 {:.1f}) rotate(-90)' text-anchor='middle'>{}</text>",
+             (kTop + kHeight - kBottom) / 2, escape(y_label));
 }
 
 std::string draw_axes(const Axis& x, const Axis& y) {
@@ -153,7 +154,8 @@ std::string legend(const std::vector<Series>& series) {
     s += fmt::format("<span><i class='c{}{}'></i>{} <b>{}</b></span>", colour_of(series, i),
                      series[i].diamonds ? " diamond" : "", escape(series[i].name), last);
   }
-  return s + "</div>";
+  const bool curves = std::any_of(series.begin(), series.end(), [](const Series& x) { return x.line && x.smooth; });
+  return s + (curves ? "<span>(the last step)</span></div>" : "</div>");
 }
 
 std::string json_numbers(const std::vector<double>& values, const std::vector<std::size_t>& at) {
@@ -184,13 +186,18 @@ std::string data_of(const LinePlot& p, const Axis& x) {
                      json_text(p.x_label), kLeft, kWidth - kRight, x.range.low, x.range.high, x.log ? 1 : 0, series);
 }
 
-std::string figure(const std::string& title, const std::string& data, const std::string& svg, const std::string& below,
-                   const std::string& note) {
+struct Figure {
+  std::string title, y_label, data, svg, below, note;
+};
+
+// On a narrow screen, where the label beside the axis has no room, it stands behind the title.
+std::string figure(const Figure& f) {
   return fmt::format(
-      "<figure data-p='{}'><figcaption>{}</figcaption><svg viewBox='0 0 {} {}' role='img' aria-label='{}'>{}</svg>{}{}"
-      "</figure>\n",
-      escape(data), escape(title), kWidth, kHeight, escape(title), svg, below,
-      note.empty() ? "" : "<p class='note'>" + escape(note) + "</p>");
+      "<figure data-p='{}'><figcaption>{}{}</figcaption><svg viewBox='0 0 {} {}' role='img' aria-label='{}'>{}</svg>{}"
+      "{}</figure>\n",
+      escape(f.data), escape(f.title), f.y_label.empty() ? "" : "<span class='y'>" + escape(f.y_label) + "</span>",
+      kWidth, kHeight, escape(f.title), f.svg, f.below,
+      f.note.empty() ? "" : "<p class='note'>" + escape(f.note) + "</p>");
 }
 
 double greatest(const Heatmap& m) {
@@ -292,7 +299,7 @@ std::string figure_of(const LinePlot& p) {
   std::string svg = draw_axes(x, y) + axis_labels(p.x_label, p.y_label);
   for (std::size_t i = 0; i < p.series.size(); ++i) svg += draw_series(x, y, p.series[i], colour_of(p.series, i));
   svg += fmt::format("<line class='cursor' y1='{}' y2='{}'/>", kTop, kHeight - kBottom);
-  return figure(p.title, data_of(p, x), svg, legend(p.series), p.note);
+  return figure({p.title, p.y_label, data_of(p, x), svg, legend(p.series), p.note});
 }
 
 std::string figure_of(const Heatmap& m) {
@@ -300,9 +307,9 @@ std::string figure_of(const Heatmap& m) {
   const double w = (kWidth - kLeft - kRight) / static_cast<double>(m.values[0].size()),
                h = (kHeight - kTop - kBottom) / static_cast<double>(m.values.size());
   const double most = greatest(m);
-  return figure(m.title, data_of(m),
-                draw_cells(m, w, h, most) + heat_names(m, w, h) + axis_labels(m.x_label, m.y_label),
-                heat_legend(m, most), m.note);
+  return figure({m.title, m.y_label, data_of(m),
+                 draw_cells(m, w, h, most) + heat_names(m, w, h) + axis_labels(m.x_label, m.y_label),
+                 heat_legend(m, most), m.note});
 }
 
 }  // namespace hadal::report::detail
