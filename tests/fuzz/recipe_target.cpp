@@ -15,8 +15,9 @@ void recipe(std::string_view input) {
   const std::string named = sets.empty() ? "recipe.toml" : "";
   if (!expect_error_names(named, [&] { r = train::load_recipe(path, sets); })) return;
 #ifdef HADAL_PLANTED_BUG
-  std::vector<int> eighths(8);
-  for (const double share : r.lr.tail_from) ++eighths.data()[static_cast<std::size_t>(share * 8)];  // 1 is a share, too
+  const std::vector<int> eighths(8);
+  for (const double share : r.lr.tail_from)
+    require(eighths.data()[static_cast<std::size_t>(share * 8)] == 0, "an eighth that is set");  // 1 is a share, too
 #endif
   const std::string text = train::to_toml(r);
   const auto again = write("again.toml", text);

@@ -1,4 +1,6 @@
 // Reference files of verify: the input is the header; the tensors hold zeros. First line "bf16": experts are forced.
+#include <algorithm>
+
 #include "base/error.h"
 #include "fuzz/targets.h"
 #include "verify/reference.h"
@@ -21,10 +23,11 @@ void reference(std::string_view input) {
   expect_error_names("reference.safetensors", [&] {
     const verify::Reference file(path);
 #ifdef HADAL_PLANTED_BUG
-    const std::vector<double> v = file.values("tokens");
-    const Shape shape = io::Safetensors::open(path).info("tokens").shape;
-    const std::vector<std::int64_t> sizes(shape.begin(), shape.end());
-    require(v.empty() || sizes.data()[1] >= 0, "a row below 0");  // believed to have rows
+    char method[16] = {};
+    for (const auto& [key, value] : file.metadata()) {
+      if (key == "optimizer") std::copy(value.begin(), std::find(value.begin(), value.end(), ' '), method);  // "adamw"
+    }
+    require(method[0] != '\1', "a method that begins with 1");
 #endif
     verify::read_settings(file.metadata(), path.string());
     const verify::Inputs in(file, c, forced);

@@ -1,7 +1,7 @@
 // Mutations that keep a text's structure: half of the inputs that libFuzzer tries come from here, the others from its
 // own changes of bytes. A number becomes another one; a value of a list or table is doubled, left out, or replaced by
-// another value of the same text. What is between brackets is found by their characters alone, so that it serves JSON
-// and TOML.
+// another value of the same text; a string is repeated or emptied. What is between brackets is found by their
+// characters alone, so that it serves JSON and TOML.
 #include <array>
 #include <cctype>
 #include <cstddef>
@@ -28,7 +28,7 @@ class Mutator {
   // Nothing if the text has no place for the change that was drawn.
   std::optional<std::string> changed() {
     if (text_.empty()) return std::nullopt;
-    switch (below(6)) {
+    switch (below(7)) {
       case 0: {
         const std::optional<Span> v = value();
         if (!v) return std::nullopt;
@@ -43,6 +43,13 @@ class Mutator {
         const std::optional<Span> v = value(), other = value();
         if (!v || !other) return std::nullopt;
         return with(*v, std::string(text_.substr(other->begin, other->end - other->begin)));
+      }
+      case 3: {
+        const std::optional<Span> q = quoted();
+        if (!q) return std::nullopt;
+        std::string by;
+        for (std::size_t times = below(10); times > 0; --times) by += text_.substr(q->begin, q->end - q->begin);
+        return with(*q, by);
       }
       default: {
         const std::optional<Span> n = number();
@@ -96,6 +103,13 @@ class Mutator {
       default:
         return kNumbers[below(kNumbers.size())];
     }
+  }
+
+  // What is between two quotation marks: a string, or what is between two strings.
+  std::optional<Span> quoted() {
+    const std::optional<std::size_t> at = place([&](std::size_t i) { return text_[i] == '"'; });
+    if (!at) return std::nullopt;
+    return Span{*at + 1, std::min(text_.find('"', *at + 1), text_.size())};
   }
 
   // What stands after one of the characters [ , : = up to the comma or bracket that ends it.
