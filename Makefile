@@ -45,7 +45,7 @@ sanitize:  ## every test under asan+ubsan, then under tsan
 sanitize-quick:  ## the quick tests under asan+ubsan
 	@JOBS=$(JOBS) scripts/sanitize.sh quick
 
-fuzz-quick:  ## the readers of files on kept inputs, then a few seconds of new ones each
+fuzz-quick:  ## the readers of files on kept inputs, then 10,000 new ones each
 	@JOBS=$(JOBS) scripts/fuzz.sh quick
 
 fuzz:  ## the same for FUZZ_SECONDS each (default 600); scripts/fuzz.sh says more

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The fuzzers of tests/fuzz: scripts/fuzz.sh MODE [SECONDS] [TARGET...]
-#   quick    the kept corpus, then a few seconds of new inputs for each target: for CI
+#   quick    the kept corpus, then 10,000 inputs for each target, the same ones in each run: for CI
 #   run      SECONDS (600) for each target; what is new goes to build-fuzz/corpus, what is found to build-fuzz/found
 #   planted  every target must find the bug that is planted in its second program, in SECONDS (300)
 #   keep     adds what build-fuzz/corpus has to tests/fuzz/corpus, least inputs for the same coverage
@@ -28,14 +28,14 @@ for t in "${targets[@]}"; do
 done
 cmake --build --preset fuzz -j "$jobs" --target "${programs[@]}"
 
-# one PROGRAM TARGET SECONDS: a run of libFuzzer; its log in build-fuzz/PROGRAM.log.
+# one PROGRAM TARGET LIMIT: a run of libFuzzer; its log in build-fuzz/PROGRAM.log.
 one() {
   local program=$1 target=$2 limit=$3 rc=0 dict=()
   local corpus=$build/corpus/$target
-  if [ "$mode" = planted ]; then corpus=$build/corpus-planted/$target && rm -rf "$corpus"; fi  # found from the kept inputs alone
+  if [ "$mode" != run ]; then corpus=$build/corpus-$mode/$target && rm -rf "$corpus"; fi  # from the kept inputs alone
   mkdir -p "$corpus" $build/found
   if [ -e "tests/fuzz/$target.dict" ]; then dict=("-dict=tests/fuzz/$target.dict"); fi
-  "$build/$program" "$corpus" "tests/fuzz/corpus/$target" "${dict[@]}" -max_total_time="$limit" -timeout=25 \
+  "$build/$program" "$corpus" "tests/fuzz/corpus/$target" "${dict[@]}" $limit -timeout=25 \
     -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=20000 -reload=0 -print_final_stats=1 \
     -artifact_prefix="$build/found/$program-" >"$build/$program.log" 2>&1 || rc=$?
   return $rc
@@ -43,11 +43,11 @@ one() {
 export -f one
 export build mode
 
-# each PROGRAMS' SUFFIX SECONDS: all targets, some at a time; exit statuses in build-fuzz/PROGRAM.rc.
+# each PROGRAMS' SUFFIX LIMIT: all targets, some at a time; exit statuses in build-fuzz/PROGRAM.rc.
 each() {
   local suffix=$1 limit=$2
   printf '%s\n' "${targets[@]}" |
-    xargs -P "$jobs" -I{} bash -c "rc=0; one fuzz_{}$suffix {} $limit || rc=\$?; echo \$rc >$build/fuzz_{}$suffix.rc"
+    xargs -P "$jobs" -I{} bash -c "rc=0; one fuzz_{}$suffix {} '$limit' || rc=\$?; echo \$rc >$build/fuzz_{}$suffix.rc"
 }
 
 figures() { sed -n 's/^stat::number_of_executed_units: *//p' "$1"; }
@@ -55,8 +55,7 @@ figures() { sed -n 's/^stat::number_of_executed_units: *//p' "$1"; }
 bad=0
 case $mode in
   quick | run)
-    if [ "$mode" = quick ]; then seconds=${seconds:-5}; else seconds=${seconds:-600}; fi
-    each "" "$seconds"
+    if [ "$mode" = quick ]; then each "" "-runs=10000 -seed=1"; else each "" "-max_total_time=${seconds:-600}"; fi
     for t in "${targets[@]}"; do
       if [ "$(cat $build/fuzz_$t.rc)" = 0 ]; then
         echo "fuzz: $t: nothing found, $(figures $build/fuzz_$t.log) inputs"
@@ -68,7 +67,7 @@ case $mode in
     done
     ;;
   planted)
-    each _planted "${seconds:-300}"
+    each _planted "-max_total_time=${seconds:-300}"
     for t in "${targets[@]}"; do
       input=$(sed -n 's/.*Test unit written to //p' "$build/fuzz_${t}_planted.log" | tail -n 1)
       if [ "$(cat "$build/fuzz_${t}_planted.rc")" = 0 ] || [ -z "$input" ]; then
