@@ -1,5 +1,7 @@
-// Tables of figures on standard output.
+// Tables and texts on standard output, which may be a terminal.
 #pragma once
+
+#include <string>
 
 #include "base/report/table.h"
 
@@ -7,5 +9,8 @@ namespace hadal::cli {
 
 // As wide as the terminal at most; into a file or a pipe as wide as it is.
 void print_table(const report::Table& table);
+
+// On a terminal the lines of a text are broken between words; into a file or a pipe it goes as it is.
+std::string for_reading(const std::string& text);
 
 }  // namespace hadal::cli

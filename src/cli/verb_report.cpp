@@ -67,8 +67,10 @@ double compressed_bits(const Arguments& a) {
 report::Table table_of(const Opened& o, const Arguments& a) {
   const train::StepMetrics& last = o.log.back();
   report::Table table = {{"figure", "value", ""}};
+  std::string said;  // what is the same for several rows stands in the first
   const auto row = [&](const std::string& what, const std::string& value, const std::string& note = "") {
-    table.push_back({what, value, note});
+    table.push_back({what, value, note == said ? "" : note});
+    said = note;
   };
   const auto validation = [&](const std::string& when, const train::Validation& v) {
     row("validation " + when + ", nats per token", fmt::format("{:.4f}", v.lm_loss), v.name);
@@ -152,7 +154,7 @@ void report_one(const Arguments& a) {
     return;
   }
   print_table(table_of(o, a));
-  if (sample) fmt::print("\n{}\n\n{}{}\n", sample->how, sample->prompt, sample->text);
+  if (sample) fmt::print("\n{}\n\n{}\n", for_reading(sample->how), for_reading(sample->prompt + sample->text));
   fmt::print("\nreport: {}\n", (o.run / "report.html").string());
 }
 

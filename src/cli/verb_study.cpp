@@ -105,7 +105,10 @@ std::vector<eval::RunResult> run_all(Opened& opened) {
     quietly([&] { progress.message("stopped; the same command goes on from here"); });
     throw CLI::RuntimeError(130);
   }
-  quietly([&] { progress.finish(); });
+  quietly([&] {
+    progress.skip_to(study.total_tokens());  // runs that were finished before are done, too
+    progress.finish();
+  });
   return std::move(*results);
 }
 

@@ -51,19 +51,21 @@ std::vector<Run> read(const std::vector<std::string>& names, const std::vector<f
   return runs;
 }
 
+// The validation first, of which the last column says on what; then the training.
 Table table_of(const std::vector<Run>& runs) {
-  Table table = {{"run", "tokens", "steps", "time of steps", "tokens/s", "MFU", "lm loss, last 20 steps", "validation",
-                  "nats per token", "bits per byte", "MaxVio"}};
+  Table table = {{"run", "nats per token", "bits per byte", "MaxVio", "lm loss, last 20", "tokens", "steps",
+                  "time of steps", "tokens/s", "MFU", "validation"}};
   for (const Run& run : runs) {
     const StepMetrics& last = run.log.back();
     const Pace p = pace(run.log);
     const auto v = last_validation(run.log);
-    table.push_back(
-        {run.name, short_number(static_cast<double>(last.tokens)), std::to_string(last.step), duration(p.seconds),
-         short_number(p.tokens_per_second), fmt::format("{:.0f} %", 100 * p.share_of_peak),
-         fmt::format("{:.4f}", recent_lm_loss(run.log)), v ? fmt::format("{}, step {}", v->figures.name, v->step) : "-",
-         v ? fmt::format("{:.4f}", v->figures.lm_loss) : "-", v ? fmt::format("{:.4f}", v->figures.bits_per_byte) : "-",
-         v ? fmt::format("{:.3f}", v->figures.max_violation) : "-"});
+    table.push_back({run.name, v ? fmt::format("{:.4f}", v->figures.lm_loss) : "-",
+                     v ? fmt::format("{:.4f}", v->figures.bits_per_byte) : "-",
+                     v ? fmt::format("{:.3f}", v->figures.max_violation) : "-",
+                     fmt::format("{:.4f}", recent_lm_loss(run.log)), short_number(static_cast<double>(last.tokens)),
+                     std::to_string(last.step), duration(p.seconds), short_number(p.tokens_per_second),
+                     fmt::format("{:.0f} %", 100 * p.share_of_peak),
+                     v ? fmt::format("{}, step {}", v->figures.name, v->step) : "-"});
   }
   return table;
 }
@@ -134,11 +136,12 @@ Table recipe_differences(const std::vector<std::string>& names, const std::vecto
     try {
       if (!fs::exists(path)) fail("no recipe.toml");
       Recipe recipe = load_recipe(path, {});
-      order.clear();
-      for (const RecipeKey& key : keys(recipe)) {
-        order.emplace_back(key.name);
-        values[i][order.back()] = value_text(key);
-      }
+      const auto take = [&](const std::string& key, const std::string& value) {
+        values[i][key] = value;
+        if (std::find(order.begin(), order.end(), key) == order.end()) order.push_back(key);
+      };
+      for (const RecipeKey& key : keys(recipe)) take(std::string(key.name), value_text(key));
+      for (const auto& [field, value] : recipe.model.fields) take("model." + field, field_text(value));
     } catch (const Error& e) {
       problems[i] = e.what();
     }
@@ -147,7 +150,8 @@ Table recipe_differences(const std::vector<std::string>& names, const std::vecto
     std::set<std::string> different;
     std::vector<std::string> row = {key};
     for (std::size_t i = 0; i < run_dirs.size(); ++i) {
-      row.push_back(problems[i].empty() ? values[i][key] : "?");
+      const auto value = values[i].find(key);  // a field of config.json may be set in some recipes only
+      row.push_back(!problems[i].empty() ? "?" : value == values[i].end() ? "not set" : value->second);
       if (problems[i].empty()) different.insert(row.back());
     }
     if (different.size() > 1) table.push_back(row);
@@ -182,10 +186,10 @@ void write_comparison(const fs::path& page, const std::vector<fs::path>& run_dir
   r.plot(loss);
   add_validations(r, runs);
   LinePlot norm =
-      step_plot(runs, "Gradient norm |g|, before clipping", "|g|", [](const StepMetrics& m) { return m.grad_norm; });
+      step_plot(runs, "Gradient norm |g|, before clipping", "", [](const StepMetrics& m) { return m.grad_norm; });
   norm.log_y = true;
   r.plot(norm);
-  for (auto plot : {step_plot(runs, "Learning rate", "rate", [](const StepMetrics& m) { return m.lr; }),
+  for (auto plot : {step_plot(runs, "Learning rate", "", [](const StepMetrics& m) { return m.lr; }),
                     step_plot(runs, "MaxVio of each step's batch, mean of the layers", "MaxVio",
                               [](const StepMetrics& m) { return mean_of(m.max_violation); }),
                     step_plot(runs, "Speed", "tokens/s", [](const StepMetrics& m) { return m.tokens_per_second; })}) {

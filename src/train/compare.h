@@ -17,7 +17,7 @@ std::vector<std::string> distinct_names(const std::vector<std::filesystem::path>
 report::Table recipe_differences(const std::vector<std::string>& names,
                                  const std::vector<std::filesystem::path>& run_dirs);
 
-// The runs' figures, a row each: length, speed, losses, validations.
+// The runs' figures, a row each: last validation, loss, length, speed, and what the validation was of.
 report::Table run_table(const std::vector<std::string>& names, const std::vector<std::filesystem::path>& run_dirs);
 
 // Writes `page`: that table, the differences, and curves over tokens. The runs may have models of any shape. Throws

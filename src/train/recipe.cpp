@@ -32,12 +32,6 @@ void append_value(std::string& out, const T& v) {
   }
 }
 
-// JSON text of a config field as TOML, which has no null.
-std::string field_text(const std::string& value) {
-  const json v = parse_json(value, "config field");
-  return v.is_string() ? toml_string(v.get<std::string>()) : v.is_null() ? "\"null\"" : value;
-}
-
 // "# help", and what the value would be if the key were not set.
 std::string comment_of(const RecipeKey& key, const RecipeKey& default_key) {
   const std::string own = value_text(default_key);
@@ -59,6 +53,11 @@ std::string toml_string(std::string_view text) {
     out += c;
   }
   return out + '"';
+}
+
+std::string field_text(const std::string& value) {
+  const json v = parse_json(value, "config field");
+  return v.is_string() ? toml_string(v.get<std::string>()) : v.is_null() ? "\"null\"" : value;
 }
 
 std::string value_text(const RecipeKey& key) {

@@ -12,6 +12,8 @@ namespace hadal::train {
 
 // A key's value as TOML.
 std::string value_text(const RecipeKey& key);
+// JSON text of a config field (Recipe::model.fields) as TOML, which has no null.
+std::string field_text(const std::string& value);
 // A string as TOML: quoted, escaped.
 std::string toml_string(std::string_view text);
 

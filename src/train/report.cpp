@@ -75,11 +75,11 @@ void loss_plots(report::HtmlReport& r, const Log& log, const Validations& v) {
   }
   r.plot({"Gradient norm |g|, before clipping",
           "tokens",
-          "norm",
+          "",
           {series(
               "|g|", log, [](const StepMetrics& m) { return m.grad_norm; }, true)},
           true});
-  LinePlot rates{"Learning rate", "tokens", "rate", {series("rate", log, [](const StepMetrics& m) { return m.lr; })}};
+  LinePlot rates{"Learning rate", "tokens", "", {series("rate", log, [](const StepMetrics& m) { return m.lr; })}};
   rates.from_zero = true;
   r.plot(rates);
   LinePlot speed{"Speed",

@@ -102,6 +102,24 @@ TEST(TextTable, NumbersStandRightAndTextLeft) {
   EXPECT_EQ(report::text_table(wide, 24)[1], "data.train  …h/to/shards");
 }
 
+TEST(TextTable, NothingIsLostOnANarrowTerminal) {
+  const report::Table table = {{"run", "bits per byte", "time of the steps", "validation"},
+                               {"a", "1.25", "0:07", "all 52 rows of validation"},
+                               {"second", "11.5", "0:10", "first 8 rows"}};
+  EXPECT_EQ(report::wrapped_table(table, 200), report::text_table(table, 200)) << "where there is room it is the same";
+  EXPECT_EQ(report::wrapped_table(table, 41),
+            (std::vector<std::string>{"               time", "        bits     of", "         per    the",
+                                      "run     byte  steps  validation", "a       1.25   0:07  all 52 rows of",
+                                      "                     validation", "second  11.5   0:10  first 8 rows"}))
+      << "headers and texts are broken between words";
+  EXPECT_EQ(
+      report::wrapped_table(table, 24),
+      (std::vector<std::string>{"          bits   time of", "           per       the", "run       byte     steps",
+                                "a         1.25      0:07", "second    11.5      0:10", "", "run     validation",
+                                "a       all 52 rows of", "        validation", "second  first 8 rows"}))
+      << "columns that find no room follow below";
+}
+
 TEST(TextPlot, BarsFillInEighths) {
   EXPECT_EQ(report::bar(0.5, 4), "██  ");
   EXPECT_EQ(report::bar(1.0 / 16, 2), "▏ ");

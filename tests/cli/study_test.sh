@@ -86,6 +86,7 @@ check "the page stands alone" '! grep -qE "(src|href)=.?(https?:|//)" b/report.h
 find b -name 'step-*' -prune -o -type f -name metrics.jsonl -exec stat -c '%n %Y %i' {} + | sort >before.txt
 balance --out b >again.txt 2>&1
 find b -name 'step-*' -prune -o -type f -name metrics.jsonl -exec stat -c '%n %Y %i' {} + | sort >after.txt
+check "its bar is at the end" 'grep -q "^study 100%" again.txt'
 check "a finished study trains nothing again" 'cmp -s before.txt after.txt && [ -s before.txt ]'
 check "and says the same" 'grep "^seed1-" again.txt | cmp -s - <(grep "^seed1-" table.txt)'
 

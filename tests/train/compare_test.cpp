@@ -47,6 +47,9 @@ TEST(Compare, OnlyKeysThatDifferAreShown) {
   make_run(folder / "b", {"lr.peak=0.002", "train.rows=8"}, 3, 100, 2);
   EXPECT_EQ(recipe_differences({"a", "b"}, {folder / "a", folder / "b"}),
             (report::Table{{"key of the recipe", "a", "b"}, {"lr.peak", "0.001", "0.002"}}));
+  make_run(folder / "d", {"lr.peak=0.001", "train.rows=8", "model.hidden_size=96"}, 3, 100, 2);
+  EXPECT_EQ(recipe_differences({"a", "d"}, {folder / "a", folder / "d"}),
+            (report::Table{{"key of the recipe", "a", "d"}, {"model.hidden_size", "not set", "96"}}));
   fs::remove(folder / "b" / "recipe.toml");
   make_run(folder / "c", {"lr.peak=0.001", "train.rows=4"}, 3, 100, 2);
   const report::Table with_gap = recipe_differences({"a", "b", "c"}, {folder / "a", folder / "b", folder / "c"});

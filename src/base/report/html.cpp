@@ -11,7 +11,7 @@ namespace hadal::report {
 
 namespace {
 
-constexpr std::size_t kLongCell = 60;  // characters: a cell with more may take several lines
+constexpr std::size_t kLongCell = 30;  // characters: a cell with more may take several lines
 
 constexpr const char* kStyle = R"css(
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#5d6673;--page:#f7f7f4;--card:#fff;--edge:#e2e2dc;--grid:#ecece7;--head:#f1f1ec}
@@ -31,12 +31,12 @@ svg text{fill:var(--soft)}.label{font-size:12.5px}.grid{stroke:var(--grid)}.curs
 .facts div{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:8px 12px}.facts b{display:block;font-size:20px;font-weight:600}
 .facts span{color:var(--soft);font-size:13px}
 .wide{overflow-x:auto}table{border-collapse:collapse;background:var(--card);margin:10px 0;font-variant-numeric:tabular-nums}
-td,th{border:1px solid var(--edge);padding:4px 12px;text-align:left;vertical-align:top;white-space:nowrap}.long{white-space:normal;min-width:26em}.n{text-align:right}th{background:var(--head);font-weight:600}
+td,th{border:1px solid var(--edge);padding:4px 12px;text-align:left;vertical-align:top;white-space:nowrap}.long{white-space:normal;min-width:15em}.n{text-align:right}th{background:var(--head);font-weight:600}
 details{margin:12px 0}summary{cursor:pointer;color:var(--soft)}pre{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:12px;overflow-x:auto;font-size:13px}
 .quote{white-space:pre-wrap;max-width:90ch;line-height:1.55}dl{display:grid;grid-template-columns:max-content 1fr;gap:6px 16px;max-width:100ch}dt{font-weight:600}dd{margin:0;color:var(--soft)}
 @media (max-width:560px){dl{display:block}dd{margin-bottom:8px}}
 .facts [title]{cursor:help}
-@media (max-width:600px){body{padding:0 12px}figure{padding:10px}.plots{gap:10px}svg,.label{font-size:19px}.side{display:none}figcaption .y{display:inline;font-weight:400;color:var(--soft);margin-left:8px}td,th{padding:4px 8px}}
+@media (max-width:600px){body{padding:0 12px}figure{padding:10px}.plots{gap:10px}.facts{grid-template-columns:repeat(auto-fill,minmax(130px,1fr))}svg,.label{font-size:19px}.side{display:none}figcaption .y{display:inline;font-weight:400;color:var(--soft);margin-left:8px}td,th{padding:4px 8px}}@media (max-width:360px){svg,.label{font-size:22px}}
 .tip{position:absolute;pointer-events:none;background:var(--ink);color:var(--page);font-size:12.5px;line-height:1.45;padding:5px 9px;border-radius:5px;white-space:pre;display:none;z-index:2}
 )css";
 

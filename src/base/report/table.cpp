@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/report/text_plot.h"
+#include "base/wrap.h"
 
 namespace hadal::report {
 
@@ -87,6 +88,123 @@ std::vector<std::string> text_table(const Table& table, std::size_t width) {
     }
     line.erase(line.find_last_not_of(' ') + 1);
     lines.push_back(cut_to_width(line, width));
+  }
+  return lines;
+}
+
+namespace {
+
+using Widths = std::vector<std::size_t>;
+
+std::size_t longest_word(const std::string& text) {
+  std::size_t longest = 0;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    longest = std::max(longest, shown_width(text.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return longest;
+}
+
+const std::string& cell(const std::vector<std::string>& row, std::size_t column) {
+  static const std::string none;
+  return column < row.size() ? row[column] : none;
+}
+
+std::size_t sum(const Widths& widths) {
+  return std::accumulate(widths.begin(), widths.end(), kGap * (widths.size() - 1));
+}
+
+// Widths of some of a table's columns, no wider than `width` together if the longest words let them.
+Widths fitted(const Table& table, const std::vector<std::size_t>& columns, const std::vector<bool>& numbers,
+              std::size_t width) {
+  constexpr std::size_t kMinText = 12;  // a column of text is not broken into narrower lines
+  Widths now, least;
+  for (const std::size_t c : columns) {
+    std::size_t whole = 0, words = 0;
+    for (const auto& row : table) {
+      const std::string& text = cell(row, c);
+      const bool number = numbers[c] && &row != &table.front();
+      const std::size_t shown = shown_width(text);
+      whole = std::max(whole, shown);
+      words = std::max(words, number ? shown : longest_word(text));
+    }
+    now.push_back(whole);
+    least.push_back(numbers[c] ? words : std::min(whole, std::max(words, kMinText)));
+  }
+  // Headers of numbers are broken first, then texts, the last column before the others: the first one names its row.
+  const auto shrink = [&](auto&& wanted) {
+    while (sum(now) > width) {
+      std::size_t widest = now.size();
+      for (std::size_t i = 0; i < now.size(); ++i) {
+        if (wanted(i) && now[i] > least[i] && (widest == now.size() || now[i] - least[i] > now[widest] - least[widest]))
+          widest = i;
+      }
+      if (widest == now.size()) return;
+      --now[widest];
+    }
+  };
+  shrink([&](std::size_t i) { return numbers[columns[i]]; });
+  for (std::size_t last = now.size(); last-- > 0;) shrink([&](std::size_t i) { return i == last; });
+  return now;
+}
+
+std::vector<std::string> lines_of(const std::string& text, std::size_t width) {
+  std::vector<std::string> lines;
+  const std::string broken = wrapped(text, width);
+  for (std::size_t begin = 0; begin <= broken.size();) {
+    const std::size_t end = std::min(broken.find('\n', begin), broken.size());
+    lines.push_back(broken.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+void add_block(std::vector<std::string>& out, const Table& table, const std::vector<std::size_t>& columns,
+               const std::vector<bool>& numbers, std::size_t width) {
+  const Widths widths = fitted(table, columns, numbers, width);
+  for (const auto& row : table) {
+    const bool header = &row == &table.front();
+    std::vector<std::vector<std::string>> cells;
+    std::size_t height = 1;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      cells.push_back(lines_of(cell(row, columns[i]), widths[i]));
+      height = std::max(height, cells.back().size());
+    }
+    for (std::size_t l = 0; l < height; ++l) {
+      std::string line;
+      for (std::size_t i = 0; i < columns.size(); ++i) {
+        // A header stands right above its column, a text begins in the first line of its row.
+        const std::size_t skipped = header ? height - cells[i].size() : 0;
+        const std::string text = l < skipped || l - skipped >= cells[i].size() ? "" : cells[i][l - skipped];
+        const std::string space(widths[i] - std::min(widths[i], shown_width(text)), ' ');
+        line += (i > 0 ? std::string(kGap, ' ') : "") + (numbers[columns[i]] ? space + text : text + space);
+      }
+      line.erase(line.find_last_not_of(' ') + 1);
+      out.push_back(line);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> wrapped_table(const Table& table, std::size_t width) {
+  if (table.empty() || table.front().empty()) return {};
+  const std::vector<bool> numbers = number_columns(table);
+  std::vector<std::string> lines;
+  for (std::size_t next = 1; next == 1 || next < numbers.size();) {
+    std::vector<std::size_t> columns = {0};
+    while (next < numbers.size()) {
+      columns.push_back(next);
+      if (sum(fitted(table, columns, numbers, width)) > width && columns.size() > 2) {
+        columns.pop_back();
+        break;
+      }
+      ++next;
+    }
+    if (!lines.empty()) lines.emplace_back();
+    add_block(lines, table, columns, numbers, width);
+    if (next == 1) break;  // the first column is the only one
   }
   return lines;
 }

@@ -14,8 +14,11 @@ bool is_number(const std::string& cell);
 // For each column whether all of its cells below the header are numbers; "", "-" and "?" can stand in any column.
 std::vector<bool> number_columns(const Table& table);
 
-// Lines of at most `width` characters: numbers stand right, text left. Where a table is too wide, the widest columns
-// are cut.
+// A line a row, of at most `width` characters: numbers stand right, text left. Where a table is too wide, the widest
+// columns are cut.
 std::vector<std::string> text_table(const Table& table, std::size_t width);
+// The same, but nothing is cut: where a table is too wide, headers and texts are broken between words, and columns that
+// find no room then follow below in a table of their own, after an empty line and behind the first column again.
+std::vector<std::string> wrapped_table(const Table& table, std::size_t width);
 
 }  // namespace hadal::report
