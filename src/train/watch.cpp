@@ -113,7 +113,7 @@ std::vector<std::string> validation_lines(const Steps& steps) {
     std::string line = fmt::format("  validation: {:.4f} nats/token, {:.4f} bits/byte, {}, step {}", v.lm_loss,
                                    v.bits_per_byte, v.name, last.step);
     for (std::size_t k = 0; k < v.mtp_acceptance.size(); ++k)
-      line += fmt::format(", MTP {}: {:.1f} % accepted", k + 1, 100 * v.mtp_acceptance[k]);
+      line += fmt::format(", MTP {}: {:.1f} %", k + 1, 100 * v.mtp_acceptance[k]);
     line += fmt::format(", MaxVio {:.3f}", v.max_violation);
     lines.push_back(line);
   }
