@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/rng.h"
+#include "base/words.h"
 #include "cli/json_out.h"
 
 namespace hadal::cli {
@@ -199,7 +200,7 @@ void BenchTable::print_json() const {
 }
 
 void BenchTable::print_text() const {
-  fmt::print("{}: {}, {} threads\n", name_, isa_, threads_);
+  fmt::print("{}: {}, {}\n", name_, isa_, plural(static_cast<std::uint64_t>(threads_), "thread"));
   for (const std::string& limit : limits())
     fmt::print("100 % of {:<12} {:>8.1f} G{}\n", limit, limit_of(limit) / 1e9, unit_);
   for (const auto& [name, value] : notes_) fmt::print("{:<21} {:>8.2f}\n", name, value);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/words.h"
 #include "cli/bench.h"
 #include "cli/json_out.h"
 #include "cli/options.h"
@@ -149,7 +150,8 @@ void print(const Measured& m, bool as_json) {
     print_json(j);
     return;
   }
-  fmt::print("{} bytes in {} documents, one thread, {} rounds, each cold\n\n", m.bytes, m.documents.size(), m.rounds);
+  fmt::print("{} in {}, one thread, {}, each cold\n\n", plural(m.bytes, "byte"), plural(m.documents.size(), "document"),
+             plural(static_cast<std::uint64_t>(m.rounds), "round"));
   const auto row = [&](const char* what, const Times& t, std::size_t number, const char* of, const std::string& sum) {
     fmt::print("{:7} {:7.2f} MB/s  {:.3f} s (median {:.3f})  {} {}, checksum {}\n", what,
                1e-6 * static_cast<double>(m.bytes) / t.best(), t.best(), t.median(), number, of, sum);

@@ -41,7 +41,7 @@ std::string text_of(const text::Tokenizer& t) {
   std::string out = fmt::format("\ntokenizer, {} tokens, fingerprint {:016x}\n", t.vocab_size(), t.fingerprint());
   const auto line = [&](const std::string& what, const std::string& token, const std::string& id,
                         const std::string& source) {
-    out += fmt::format("  {:<16} {:>8}  {:<28}  {}\n", what, id, token, source);
+    out += fmt::format("  {:<12} {:>8}  {:<28}  {}\n", what, id, token, source);
   };
   for (const text::SpecialToken& token : t.special_tokens()) {
     line(token.role, token.id < 0 ? "none" : token.content, token.id < 0 ? "" : std::to_string(token.id), token.source);

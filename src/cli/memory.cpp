@@ -21,20 +21,22 @@ std::size_t program_bytes() {
   return resident_bytes() + kRun;
 }
 
-std::string gibibytes(std::size_t bytes) {
-  return fmt::format("{:.2f} GiB", static_cast<double>(bytes) / static_cast<double>(std::size_t{1} << 30));
+std::string size_text(std::size_t bytes) {
+  constexpr double kMiB = 1 << 20, kGiB = 1 << 30;
+  const auto size = static_cast<double>(bytes);
+  return size < kGiB / 10 ? fmt::format("{:.1f} MiB", size / kMiB) : fmt::format("{:.2f} GiB", size / kGiB);
 }
 
 namespace {
 
-std::string both(std::size_t bytes) { return fmt::format("{} ({} bytes)", gibibytes(bytes), bytes); }
+std::string both(std::size_t bytes) { return fmt::format("{} ({} bytes)", size_text(bytes), bytes); }
 
 std::string list_of(const std::vector<train::Remedy>& remedies) {
   std::string list;
   for (const train::Remedy& r : remedies) {
     if (!list.empty()) list += ", or ";
     for (const std::string& s : r.settings) list += "--set '" + s + "' ";
-    list += fmt::format("({})", gibibytes(r.bytes));
+    list += fmt::format("({})", size_text(r.bytes));
   }
   return list;
 }

@@ -32,6 +32,6 @@ void require_memory(const kernels::Context& cx, const MemoryNeed& need);
 // checkpoints, a heap's gaps between small tensors.
 std::size_t program_bytes();
 
-std::string gibibytes(std::size_t bytes);  // "1.25 GiB"
+std::string size_text(std::size_t bytes);  // "1.25 GiB", "13.5 MiB"
 
 }  // namespace hadal::cli

@@ -12,6 +12,7 @@
 #include "cli/failure.h"
 #include "cli/json_out.h"
 #include "cli/options.h"
+#include "cli/print_table.h"
 #include "cli/text_inputs.h"
 #include "cli/verbs.h"
 #include "data/generate.h"
@@ -36,9 +37,10 @@ json json_of(const data::Prepared::Part& part) {
 }
 
 void print_part(const std::string& folder, const data::Prepared::Part& part) {
-  fmt::print("{}: {}, {}, {} of text, {:.2f} bytes per token\n", folder, plural(part.documents, "document"),
-             plural(part.tokens, "token"), plural(part.text_bytes, "byte"),
-             static_cast<double>(part.text_bytes) / static_cast<double>(part.tokens));
+  fmt::print("{}\n", for_reading(fmt::format("{}: {}, {}, {} of text, {:.2f} bytes per token", folder,
+                                             plural(part.documents, "document"), plural(part.tokens, "token"),
+                                             plural(part.text_bytes, "byte"),
+                                             static_cast<double>(part.text_bytes) / static_cast<double>(part.tokens))));
 }
 
 void prepare(PrepareArguments& a) {
@@ -88,7 +90,8 @@ void info(const std::string& folder, bool as_json) {
                         {"bytes_per_token_id", i.token_bytes},
                         {"tokenizer", fmt::format("{:016x}", i.tokenizer_hash)}});
     } else {
-      fmt::print("{}: {}, ids of {} bytes, tokenizer {:016x}\n", name, line_of(i), i.token_bytes, i.tokenizer_hash);
+      fmt::print("{}\n", for_reading(fmt::format("{}: {}, ids of {} bytes, tokenizer {:016x}", name, line_of(i),
+                                                 i.token_bytes, i.tokenizer_hash)));
     }
     total.documents += i.documents;
     total.tokens += i.tokens;

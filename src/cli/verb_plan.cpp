@@ -13,6 +13,7 @@
 #include "cli/json_out.h"
 #include "cli/memory.h"
 #include "cli/options.h"
+#include "cli/print_table.h"
 #include "cli/runtime.h"
 #include "cli/verbs.h"
 #include "train/setup.h"
@@ -37,7 +38,7 @@ struct Plan {
 void print_memory(const Plan& p) {
   fmt::print("memory, bytes at the peak{}\n", p.memory.in_validation ? " (a validation's)" : "");
   const auto line = [](const std::string& name, std::size_t bytes) {
-    fmt::print("  {:<22}{:>18}  {:>10}\n", name, bytes, gibibytes(bytes));
+    fmt::print("  {:<18}{:>15}  {:>10}\n", name, bytes, size_text(bytes));
   };
   for (const auto& [name, bytes] : p.memory.parts()) {
     if (bytes > 0) line(name, bytes);
@@ -50,9 +51,11 @@ void print_memory(const Plan& p) {
 std::uint64_t whole_number(double count) { return static_cast<std::uint64_t>(std::llround(count)); }
 
 void print_time(const train::TimePlan& t) {
-  fmt::print(
-      "\ntime of a step {:.3f} s: {} tokens, {:.3g} FLOPs, {:.1f} % of this machine's matmul peak of {:.0f} GFLOP/s\n",
-      t.seconds, t.tokens, t.flops, 100 * t.flops / t.seconds / t.gemm_peak_flops, t.gemm_peak_flops / 1e9);
+  fmt::print("\n{}\n",
+             for_reading(fmt::format("time of a step {:.3f} s: {} tokens, {:.3g} FLOPs, {:.1f} % of this "
+                                     "machine's matmul peak of {:.0f} GFLOP/s",
+                                     t.seconds, t.tokens, t.flops, 100 * t.flops / t.seconds / t.gemm_peak_flops,
+                                     t.gemm_peak_flops / 1e9)));
   if (t.validation_seconds > 0) fmt::print("time of a validation {:.3f} s\n", t.validation_seconds);
   if (t.steps > 0) {
     fmt::print("the whole run: {}, {}", duration(t.run_seconds), plural(whole_number(t.steps), "step"));
@@ -124,8 +127,8 @@ void run(const Arguments& a) {
     return;
   }
   print_memory(plan);
-  fmt::print("  {:<22}{:>18}  {:>10}  {}\n", plan.total() <= limit.bytes ? "fits into" : "DOES NOT FIT into",
-             limit.bytes, gibibytes(limit.bytes), limit.source);
+  fmt::print("  {:<18}{:>15}  {:>10}  {}\n", plan.total() <= limit.bytes ? "fits into" : "DOES NOT FIT into",
+             limit.bytes, size_text(limit.bytes), limit.source);
   if (plan.time) print_time(*plan.time);
 }
 

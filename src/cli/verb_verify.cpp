@@ -7,9 +7,12 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/report/table.h"
+#include "base/words.h"
 #include "cli/json_out.h"
 #include "cli/notes.h"
 #include "cli/options.h"
+#include "cli/print_table.h"
 #include "cli/runtime.h"
 #include "cli/verbs.h"
 #include "verify/replay.h"
@@ -25,20 +28,13 @@ struct Arguments {
 };
 
 // Reals have an error and a bound, integers a count, inputs nothing.
-void print_row(const verify::Row& row, std::size_t width) {
-  const bool real = row.note.empty();
-  fmt::print("{:<{}}  {:>9}  {:>8}  {:>8}  ", row.tensor, width, real ? fmt::format("{:.2e}", row.error) : "",
-             real ? fmt::format("{:.1e}", row.bound) : "",
-             real && row.bound > 0 ? fmt::format("{:.3f}", row.error / row.bound) : "");
+std::string result_of(const verify::Row& row) {
   const bool counted = row.note == "integers" || row.note == "forced";
-  if (row.ok && !real && !counted) {
-    fmt::print("--  {}\n", row.note);  // an input, or what bf16 leaves to f32
-  } else if (counted) {
-    fmt::print("{}  {}\n", row.ok ? "ok" : "NO",
-               row.ok ? row.note + ", all equal" : fmt::format("integers that differ: {:.0f}", row.error));
-  } else {
-    fmt::print("{}{}{}\n", row.ok ? "ok" : "NO", real ? "" : "  ", row.note);
-  }
+  if (row.note.empty()) return row.ok ? "ok" : "NO";
+  if (row.ok && !counted) return "--  " + row.note;  // an input, or what bf16 leaves to f32
+  if (!counted) return "NO  " + row.note;
+  return row.ok ? row.note == "forced" ? "ok  forced" : "ok  all equal"
+                : fmt::format("NO  integers that differ: {:.0f}", row.error);
 }
 
 // "237 tensors compared, 0 failed (inputs: 1, in f32 only: 79)"
@@ -46,17 +42,22 @@ std::string counts(const verify::Report& report) {
   const auto with = [&](const char* note) {
     return std::count_if(report.rows.begin(), report.rows.end(), [&](const verify::Row& r) { return r.note == note; });
   };
-  std::string text =
-      fmt::format("{} tensors compared, {} failed (inputs: {}", report.rows.size(), report.failed(), with("input"));
+  std::string text = fmt::format("{} compared, {} failed (inputs: {}", plural(report.rows.size(), "tensor"),
+                                 report.failed(), with("input"));
   if (with("f32 only") > 0) text += fmt::format(", in f32 only: {}", with("f32 only"));
   return text + ")";
 }
 
+// A line for each tensor; where the terminal is narrow, of long names the ends.
 void print_table(const verify::Report& report) {
-  std::size_t width = 10;
-  for (const verify::Row& row : report.rows) width = std::max(width, row.tensor.size());
-  fmt::print("{:<{}}  {:>9}  {:>8}  {:>8}\n", "tensor", width, "error", "bound", "of bound");
-  for (const verify::Row& row : report.rows) print_row(row, width);
+  report::Table table = {{"tensor", "error", "bound", "of bound", ""}};
+  for (const verify::Row& row : report.rows) {
+    const bool real = row.note.empty();
+    table.push_back({row.tensor, real ? fmt::format("{:.2e}", row.error) : "",
+                     real ? fmt::format("{:.1e}", row.bound) : "",
+                     real && row.bound > 0 ? fmt::format("{:.3f}", row.error / row.bound) : "", result_of(row)});
+  }
+  for (const std::string& line : report::text_table(table, output_width())) fmt::print("{}\n", line);
 }
 
 void print_json(const verify::Report& report) {
