@@ -20,12 +20,12 @@ namespace {
 
 void print(const std::string& text) { fmt::print(stderr, "hadal: error: {}\n", cut(escaped(text), kMaxMessage)); }
 
+// "are train, encode, decode", "is show"
 std::string names_of(const CLI::App& app) {
   std::string names;
-  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
-    names += (names.empty() ? "" : ", ") + verb->get_name();
-  }
-  return names;
+  const auto verbs = app.get_subcommands([](const CLI::App*) { return true; });
+  for (const CLI::App* verb : verbs) names += (names.empty() ? "" : ", ") + verb->get_name();
+  return (verbs.size() == 1 ? "is " : "are ") + names;
 }
 
 // What the library says, in our words where its own are about its types.
@@ -38,6 +38,16 @@ std::string plain_words(const CLI::ParseError& error) {
   if (const auto at = text.find(kExcludes); is(CLI::ExitCodes::ExcludesError) && at != std::string::npos)
     return text.substr(0, at) + " and " + text.substr(at + kExcludes.size()) + " cannot both be given";
   return text;
+}
+
+// What is missing may have been taken as the value of --set.
+std::string swallowed_by_set(const CLI::App& verb) {
+  const CLI::Option* set = verb.get_option_no_throw("--set");
+  if (set == nullptr) return "";
+  for (const std::string& value : set->results()) {
+    if (value.find('=') == std::string::npos) return fmt::format("; --set took '{}' for its KEY=VALUE", shown(value));
+  }
+  return "";
 }
 
 }  // namespace
@@ -68,16 +78,18 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error) {
     return 2;
   }
   if (!needs_verb) {
-    print(format_line("{}: {} ({} --help tells more)", words, plain_words(error), words));
+    const std::string swallowed = is(CLI::ExitCodes::RequiredError) ? swallowed_by_set(*verb) : "";
+    print(format_line("{}: {}{} ({} --help tells more)", words, plain_words(error), swallowed, words));
     return 2;
   }
   if (rest.empty()) {
-    print(format_line("{}: a verb is needed: there are {}", words, names_of(*verb)));
+    print(format_line("{}: a verb is needed: there {}", words, names_of(*verb)));
     return 2;
   }
-  const std::string hint = suggested_verb(*verb, rest.front());
-  print(format_line("{}: unknown verb '{}'{}: there are {}", words, shown(rest.front()),
-                    hint.empty() ? "" : "; " + hint, names_of(*verb)));
+  const bool option = rest.front().starts_with('-');
+  const std::string hint = option ? suggested_option(*verb, rest.front()) : suggested_verb(*verb, rest.front());
+  print(format_line("{}: unknown {} '{}'{}: {} {}", words, option ? "option" : "verb", shown(rest.front()),
+                    hint.empty() ? "" : "; " + hint, option ? "a verb is needed, there" : "there", names_of(*verb)));
   return 2;
 }
 

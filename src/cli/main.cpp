@@ -3,11 +3,15 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "cli/failure.h"
@@ -53,8 +57,15 @@ int main(int argc, char** argv) {
   hadal::cli::add_watch(app);
   hadal::cli::add_bench(app);
   hadal::cli::add_study(app);
+  // "hadal help", "hadal help VERB": as with --help.
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words.front() == "help") {
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
+  std::reverse(words.begin(), words.end());  // as the library wants them
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(words));
     if (std::fflush(stdout) != 0) hadal::fail("cannot write to standard output: {}", std::strerror(errno));
   } catch (const CLI::ParseError& e) {
     return told([&] { return hadal::cli::report_usage(app, e); });

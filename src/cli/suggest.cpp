@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/edit_distance.h"
+#include "base/one_line.h"
 #include "train/recipe_hints.h"
 
 namespace hadal::cli {
@@ -33,7 +34,13 @@ constexpr std::array kVerbs = {Alias{"train fit finetune fine-tune", "pretrain"}
                                Alias{"monitor tail log logs", "watch"},
                                Alias{"compare check test", "verify"},
                                Alias{"resume continue", "pretrain --resume RUN"},
-                               Alias{"talk repl interactive", "chat"}};
+                               Alias{"talk repl interactive", "chat"},
+                               Alias{"version", "--version"}};
+
+// Of `data`.
+constexpr std::array kDataVerbs = {Alias{"show stat stats inspect describe ls list count", "info"},
+                                   Alias{"tokenize encode preprocess pack convert import", "prepare"},
+                                   Alias{"make create synthesize", "generate"}};
 
 constexpr std::array kOptions = {
     Alias{"--max-new-tokens --n-predict --predict --num-predict --max-length --length --tokens --ntokens",
@@ -45,6 +52,7 @@ constexpr std::array kOptions = {
     Alias{"--file --input-file --prompt-path", "--prompt-file"},
     Alias{"--system-prompt --sys --system-prompt-file", "--system"},
     Alias{"--num-return-sequences --num-sequences --samples --best-of --n", "--num-samples"},
+    Alias{"-v", "--version"},
     Alias{"--random-seed --rng-seed", "--seed"},
     Alias{"--stop-string --stop-strings --reverse-prompt --stop-sequence", "--stop"},
     Alias{"-j --nthreads --num-threads --n-threads --jobs --num-workers", "--threads"},
@@ -125,12 +133,16 @@ std::string suggested_verb(const CLI::App& app, std::string_view word) {
   std::vector<Name> names;
   for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
     names.push_back({verb->get_name(), verb->get_name()});
-  if (app.get_parent() == nullptr) {
-    for (const Alias& a : kVerbs) {
+  const auto add = [&](const auto& aliases) {
+    for (const Alias& a : aliases) {
       for (const std::string& name : words_of(a.names)) names.push_back({name, std::string(a.meant)});
     }
-  }
-  return nearest(names, plain(word), word.size() / 3 + 1);
+  };
+  if (app.get_parent() == nullptr) add(kVerbs);
+  if (app.get_name() == "data") add(kDataVerbs);
+  if (std::string hint = nearest(names, plain(word), word.size() / 3 + 1); !hint.empty()) return hint;
+  // "hadal recipe r.toml", where there is nothing else to be done with a recipe.
+  return names.size() == 1 ? did_you_mean(fmt::format("{} {}", names.front().meant, shown(word))) : "";
 }
 
 std::string suggested_option(const CLI::App& verb, std::string_view word) {

@@ -114,7 +114,12 @@ std::optional<train::Sample> sample_at_end(const train::TrainerInput& in, const 
 
 train::Recipe recipe_of(const Arguments& a) {
   if (!a.resume.empty()) return train::resumed_recipe(a.resume, a.recipe.overrides());
-  if (a.recipe.recipe.empty()) fail("hadal pretrain: RECIPE is needed (or --resume RUN)");
+  if (a.recipe.recipe.empty()) {
+    const auto taken = std::find_if(a.recipe.set.begin(), a.recipe.set.end(),
+                                    [](const std::string& value) { return value.find('=') == std::string::npos; });
+    fail("hadal pretrain: RECIPE is needed (or --resume RUN){}",
+         taken == a.recipe.set.end() ? "" : fmt::format("; --set took '{}' for its KEY=VALUE", *taken));
+  }
   if (fs::is_directory(a.recipe.recipe))
     fail("{}: it is a folder; RECIPE is a TOML file (hadal pretrain --resume RUN goes on with a run)", a.recipe.recipe);
   if (a.run.empty()) fail("hadal pretrain: --run is needed: it names the folder of the run");

@@ -6,7 +6,7 @@
 namespace hadal::cli {
 
 void add_version(CLI::App& app) {
-  app.set_version_flag("--version", train::build_id(), "version, commit, compiler and flags");
+  app.set_version_flag("-V,--version", train::build_id(), "version, commit, compiler and flags");
 }
 
 }  // namespace hadal::cli

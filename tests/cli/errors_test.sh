@@ -79,6 +79,19 @@ wrong "a run without its flag" "one argument too many: 'r'; the folder of the ru
 wrong "recipe and resumption" "--resume cannot both be given" "$hadal" pretrain good.toml --resume r
 wrong "a text without quotes" "one argument too many|needs quotes" "$hadal" generate tok once upon a time
 wrong "two texts" "text|--prompt" "$hadal" generate tok "x" -p y
+wrong "the recipe after --set" "RECIPE is needed|--set took 'good.toml' for its KEY=VALUE" "$hadal" pretrain --set good.toml --run r
+wrong "the same of plan" "recipe is required; --set took 'good.toml'" "$hadal" plan train --set good.toml
+wrong "the only verb left out" "unknown verb 'good.toml'; did you mean 'show good.toml'?: there is show" "$hadal" recipe good.toml
+wrong "another name of a verb of data" "unknown verb 'stats'; did you mean 'info'?" "$hadal" data stats shards
+wrong "the version as a verb" "did you mean '--version'?" "$hadal" version
+wrong "an unknown option without a verb" "unknown option '--verison'; did you mean '--version'?|pretrain" "$hadal" --verison
+wrong "a short one" "unknown option '-v'; did you mean '--version'?" "$hadal" -v
+cmp <("$hadal" help data prepare) <("$hadal" data prepare --help) && cmp <("$hadal" help) <("$hadal" --help) && cmp <("$hadal" -V) <("$hadal" --version) || { echo "NO: help as a verb, -V"; bad=1; }
+check_help() { # at most 109 characters a line, and what is both an argument and an option is asked for once
+  if "$hadal" "$@" --help | grep -v "^  hadal \|^  echo " | grep -q ".\{110\}"; then echo "NO: hadal $* --help is too wide"; bad=1; fi
+}
+for verb in "" "data prepare" "tokenizer train" "pretrain" "generate" "chat" "watch" "report" "study balance" "inspect"; do check_help $verb; done
+[ "$("$hadal" data prepare --help | grep -c "input.* REQUIRED")" = 1 ] || { echo "NO: the input is asked for twice"; bad=1; }
 wrong "verb within a verb" "hadal data: a verb is needed|prepare" "$hadal" data
 wrong "unknown flag" "hadal inspect|--bogus" "$hadal" inspect tiny --bogus
 wrong "missing argument" "hadal generate|model is required" "$hadal" generate
