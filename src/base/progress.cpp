@@ -77,7 +77,11 @@ std::string duration(double seconds) {
 
 std::string progress_line(const ProgressState& s, std::size_t width, bool colour) {
   const double share = share_of(s);
-  const std::string done = short_number(static_cast<double>(s.done));
+  // What grows on a terminal keeps its width, so that the bar beside it does not jump.
+  const auto steady = [&](const std::string& text) {
+    return fmt::format("{:>{}}", text, s.bar && s.total > 0 && !s.finished ? 5 : 0);
+  };
+  const std::string done = steady(short_number(static_cast<double>(s.done)));
   Parts p;
   p.title = s.title;
   if (s.total > 0) {
@@ -101,7 +105,7 @@ std::string progress_line(const ProgressState& s, std::size_t width, bool colour
     }
   };
   want_notes(1);
-  if (s.rate > 0) want([&](Parts& m) { m.rate = fmt::format("{}/s", short_number(s.rate)); });
+  if (s.rate > 0) want([&](Parts& m) { m.rate = fmt::format("{}/s", steady(short_number(s.rate))); });
   if (s.total > 0 && s.bar) want([&](Parts& m) { m.bar = kMinBar; });
   want_notes(2);
   if (s.total > 0) {
@@ -111,7 +115,7 @@ std::string progress_line(const ProgressState& s, std::size_t width, bool colour
     });
   }
   want_notes(s.notes.size());
-  if (!p.rate.empty()) want([&](Parts& m) { m.rate = fmt::format("{} {}/s", short_number(s.rate), s.unit); });
+  if (!p.rate.empty()) want([&](Parts& m) { m.rate = fmt::format("{} {}/s", steady(short_number(s.rate)), s.unit); });
   if (p.bar > 0) p.bar = std::clamp(p.bar + width - width_of(p), p.bar, std::max(p.bar, kMaxBar));
   const std::string line = text_of(p, share, colour);
   return width_of(p) <= width ? line : report::cut_to_width(text_of(p, share, false), width);

@@ -12,6 +12,8 @@
 #include <system_error>
 
 #include "base/one_line.h"
+#include "base/terminal.h"
+#include "base/wrap.h"
 #include "cli/suggest.h"
 
 namespace hadal::cli {
@@ -52,9 +54,19 @@ std::string swallowed_by_set(const CLI::App& verb) {
 
 }  // namespace
 
-void warn(const std::string& text) { fmt::print(stderr, "hadal: warning: {}\n", cut(escaped(text), kMaxMessage)); }
+namespace {
 
-void note(const std::string& text) { fmt::print(stderr, "note: {}\n", cut(escaped(text), kMaxMessage)); }
+// One line in a log; on a terminal it is broken between words.
+void tell(const std::string& kind, const std::string& text) {
+  const std::string line = kind + cut(escaped(text), kMaxMessage);
+  fmt::print(stderr, "{}\n", can_redraw(stderr) ? wrapped(line, terminal_size(stderr).columns - 1, 0, 2) : line);
+}
+
+}  // namespace
+
+void warn(const std::string& text) { tell("hadal: warning: ", text); }
+
+void note(const std::string& text) { tell("note: ", text); }
 
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   const bool mistake = error.get_exit_code() != 0 && error.get_name() != "RuntimeError";

@@ -31,7 +31,8 @@ constexpr const char* kHelp =
     "/clear   forget the conversation and begin a new one\n"
     "/exit    end the chat (also /quit, Ctrl-D)\n"
     "/help    this list\n"
-    "Ctrl-C ends an answer. A line that ends in \\ goes on in the next one. A space before / makes it text.\n";
+    "Ctrl-C ends an answer. A line that ends in \\ goes on in the next one.\n"
+    "A space before / makes it text.\n";
 
 // "/word" and nothing else: a path has more slashes, a sentence spaces.
 bool is_command(std::string_view line) {

@@ -150,7 +150,7 @@ void add_generate(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("generate", "continue a text");
   add_generation_options(*verb, a->generation);
   CLI::Option* words = verb->add_option(
-      "text", a->words, "text to continue, in quotes; without it, -p or --prompt-file what is piped in");
+      "text", a->words, "text to continue, in quotes; if neither it, -p nor --prompt-file is given, what is piped in");
   CLI::Option* prompt = verb->add_option("-p,--prompt", a->prompt, "the same as an option")->excludes(words);
   verb->add_option("-f,--prompt-file", a->prompt_file, "file with the text; - for standard input")
       ->excludes(words)

@@ -81,7 +81,7 @@ TEST(ProgressLine, FitsEveryWidthTheMostImportantFirst) {
   EXPECT_EQ(progress_line(training(), 80),
             "training [####.......]   45%  7.21k/s  ETA 2:17  lm loss 3.214  mean of 20 3.301");
   EXPECT_EQ(progress_line(training(), 200),
-            "training [##################......................]   45%  812k/1.8M tokens  7.21k tokens/s  ETA 2:17  "
+            "training [##################......................]   45%   812k/1.8M tokens  7.21k tokens/s  ETA 2:17  "
             "lm loss 3.214  mean of 20 3.301  |g| 0.85  MFU 45%  MaxVio 0.52  MTP loss 3.910  step 412");
   EXPECT_EQ(progress_line(training(), 12), "training  45");
 }
@@ -92,6 +92,17 @@ TEST(ProgressLine, TheEndHasTheTimeItTook) {
   s.finished = true;
   s.notes.clear();
   EXPECT_EQ(progress_line(s, 40), "training 100%  7.21k tokens/s  in 1:40");
+}
+
+TEST(ProgressLine, TheBarDoesNotJumpWithTheRate) {
+  ProgressState state{"work", "tokens", 5000, 100000, 33000, 1, false, {"lm loss 3.214"}};
+  const std::string round = progress_line(state, 79);
+  state.rate = 33400;
+  state.done = 5010;
+  const std::string odd = progress_line(state, 79);
+  EXPECT_EQ(round.find(']'), odd.find(']')) << round << "\n" << odd;
+  EXPECT_EQ(round.find("ETA"), odd.find("ETA"));
+  EXPECT_NE(round.find("    33k/s"), std::string::npos) << round;
 }
 
 TEST(ProgressLine, WithoutATotalThereIsNoBarAndNoEta) {
