@@ -1,5 +1,7 @@
 #include "eval/curves.h"
 
+#include <algorithm>
+
 #include "base/progress.h"
 #include "model/accounting.h"
 
@@ -9,7 +11,9 @@ report::LinePlot loss_curves(const std::vector<const RunResult*>& runs) {
   report::LinePlot plot{"Training loss", "tokens", "nats a token", {}};
   for (const RunResult* r : runs)
     plot.series.push_back(training_curve(*r, [](const train::StepMetrics& m) { return m.lm_loss; }));
-  plot.note = "Next token, each step's batch; the bold line is a running mean.";
+  const bool smooth = std::any_of(plot.series.begin(), plot.series.end(),
+                                  [](const report::Series& s) { return s.ys.size() >= report::kMinSmooth; });
+  plot.note = fmt::format("Next token, each step's batch{}.", smooth ? "; the bold line is a running mean" : "");
   return plot;
 }
 

@@ -182,7 +182,10 @@ void write_comparison(const fs::path& page, const std::vector<fs::path>& run_dir
   r.heading("Curves, over the tokens trained on");
   LinePlot loss =
       step_plot(runs, "Training: lm loss", "nats per token", [](const StepMetrics& m) { return m.lm_loss; });
-  loss.note = "Of each step's batch; the bold line is a running mean. Only runs with one tokenizer can be compared.";
+  const bool smooth =
+      std::any_of(runs.begin(), runs.end(), [](const Run& run) { return run.log.size() >= report::kMinSmooth; });
+  loss.note = fmt::format("Of each step's batch{}. Only runs with one tokenizer can be compared.",
+                          smooth ? "; a bold line is a running mean" : "");
   r.plot(loss);
   add_validations(r, runs);
   LinePlot norm =

@@ -65,7 +65,9 @@ void loss_plots(report::HtmlReport& r, const Log& log, const Validations& v) {
         fmt::format("MTP loss {}", k + 1), log,
         [k](const StepMetrics& m) { return k < m.mtp_loss.size() ? m.mtp_loss[k] : 0; }, true));
   }
-  loss.note = "Of each step's batch; the bold line is a running mean over a fiftieth of the run.";
+  loss.note = log.size() < report::kMinSmooth
+                  ? "Of each step's batch."
+                  : "Of each step's batch; the bold line is a running mean over a fiftieth of the run.";
   r.plot(loss);
   if (!v.empty()) {
     LinePlot p{"Validation", "tokens", "bits per byte",

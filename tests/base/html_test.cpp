@@ -43,6 +43,22 @@ TEST(Html, ColumnsOfNumbersAreAlignedAsNumbers) {
   EXPECT_NE(page.find("tabular-nums"), std::string::npos);
 }
 
+TEST(Html, AxesHaveThreeNumbersAtLeast) {
+  for (const bool log : {false, true}) {
+    for (double low = 1.01; low < 10; low *= 1.3) {
+      for (const double factor : {1.02, 1.3, 1.9, 3.0, 6.1, 20.0}) {
+        LinePlot plot{"p", "", "", {{"s", {low, low * factor}, {low, low * factor}}}};
+        plot.log_x = plot.log_y = log;
+        HtmlReport r("t");
+        r.plot(plot);
+        const std::string page = r.html();
+        EXPECT_GE(count(page, "text-anchor='end'"), 3u) << "y, " << low << " to " << low * factor << ", " << log;
+        EXPECT_GE(count(page, "text-anchor='middle'"), 3u + 2u) << "x and the two names of axes";
+      }
+    }
+  }
+}
+
 TEST(Html, NarrowScreensHaveRoomForNumbersAndLabels) {
   HtmlReport r("t");
   LinePlot plot{"title", "tokens", "nats", {{"s", {1, 2}, {3, 4}}}};

@@ -68,6 +68,10 @@ TEST(Compare, RunsOfUnlikeShapesShareAPage) {
   for (const char* part : {"Training: lm loss", "Validation", "dense, whole text", "wide, whole text",
                            "<td>lr.peak</td>", "<td class='n'>0.003</td>", "[0,1400]", "What the words mean"})
     EXPECT_NE(page.find(part), std::string::npos) << part;
+  EXPECT_NE(page.find("a bold line is a running mean"), std::string::npos);
+  make_run(folder / "short", {"lr.peak=0.002"}, 3, 100, 0);
+  write_comparison(folder / "short.html", {folder / "dense", folder / "short"});
+  EXPECT_EQ(read_file(folder / "short.html").find("bold line"), std::string::npos) << "none is drawn";
   EXPECT_EQ(run_table({"dense", "wide"}, {folder / "dense", folder / "wide"}).size(), 3u);
 }
 

@@ -2,6 +2,7 @@
 // network; the script only shows values under the pointer and is not needed to read the page.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -11,10 +12,12 @@
 
 namespace hadal::report {
 
+inline constexpr std::size_t kMinSmooth = 100;  // points from which on a running mean is drawn
+
 struct Series {
   std::string name;
   std::vector<double> xs, ys;
-  bool smooth = false;  // a running mean on top, the values themselves faint behind it
+  bool smooth = false;  // a running mean on top, the values themselves faint behind it, if there are enough
   bool dots = false;    // a mark at every point: for a few measurements
   bool line = true;
   bool diamonds = false;  // larger marks: figures of another kind than those on the line

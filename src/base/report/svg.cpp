@@ -15,6 +15,15 @@ namespace {
 constexpr double kWidth = 560, kHeight = 300, kLeft = 66, kRight = 16, kTop = 12, kBottom = 46;
 constexpr std::size_t kMostPoints = 600;
 
+constexpr std::size_t kMinMarks = 3;
+
+// Five or so where they are round, and three at least.
+std::vector<double> enough_marks(double low, double high) {
+  std::vector<double> marks;
+  for (double about = 5; about < 20 && marks.size() < kMinMarks; about += 2) marks = round_marks(low, high, about);
+  return marks;
+}
+
 struct Range {
   double low = std::numeric_limits<double>::infinity(), high = -std::numeric_limits<double>::infinity();
   void take(double v) {
@@ -40,7 +49,7 @@ struct Axis {
     return from + ((log ? std::log10(v) : v) - range.low) / (range.high - range.low) * (to - from);
   }
   std::vector<double> marks() const {
-    if (!log) return round_marks(range.low, range.high, 5);
+    if (!log) return enough_marks(range.low, range.high);
     std::vector<double> values;
     const bool narrow = range.high - range.low < 1.5;
     for (double p = std::floor(range.low); p <= range.high; ++p) {
@@ -49,7 +58,9 @@ struct Axis {
         if (l >= range.low && l <= range.high && (f == 1.0 || narrow)) values.push_back(v);
       }
     }
-    return values;
+    if (values.size() >= kMinMarks) return values;
+    std::vector<double> even = enough_marks(std::pow(10.0, range.low), std::pow(10.0, range.high));
+    return even.size() > values.size() ? even : values;
   }
 };
 
@@ -132,7 +143,7 @@ std::size_t colour_of(const std::vector<Series>& all, std::size_t i) {
 
 std::string draw_series(const Axis& x, const Axis& y, const Series& s, std::size_t colour) {
   std::string out;
-  const bool smooth = s.smooth && s.ys.size() >= 100;
+  const bool smooth = s.smooth && s.ys.size() >= kMinSmooth;
   if (s.line) out += polyline(x, y, s.xs, s.ys, colour, smooth ? "faint" : "");
   if (smooth) out += polyline(x, y, s.xs, smoothed(s.ys, y.log), colour, "");
   for (std::size_t i = 0; i < s.ys.size() && (s.dots || s.diamonds || s.ys.size() == 1); ++i) {
