@@ -73,8 +73,8 @@ void show(const Form& f, const Arguments& a, BenchTable& table) {
     table.note(f.name + ", share of time in " + op, e.seconds / r.profiled_seconds);
   }
   table.note(f.name + ", tokens/s", 1 / median);
-  table.note(f.name + ", MB of weights a token", r.weight_bytes / 1e6);
-  table.note(f.name + ", MB of cache a token", r.cache_bytes / 1e6);
+  table.note(f.name + ", MB of weights per token", r.weight_bytes / 1e6);
+  table.note(f.name + ", MB of cache per token", r.cache_bytes / 1e6);
 }
 
 void run(const Arguments& a) {

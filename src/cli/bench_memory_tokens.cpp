@@ -76,14 +76,14 @@ void print_json(const Arguments& a, const std::vector<Row>& rows) {
 
 void print_text(const Arguments& a, const std::vector<Row>& rows) {
   fmt::print("a step of {} in {} on one row, above weights and moments\n{:<12}{:>10}{:>16}{:>16}\n", a.preset, a.dtype,
-             "recompute", "tokens", "bytes", "bytes a token");
+             "recompute", "tokens", "bytes", "bytes per token");
   for (const Row& r : rows) {
     for (const Point& p : r.points) {
       fmt::print("{:<12}{:>10}{:>16.0f}{:>16.0f}\n", r.recompute, p.tokens, p.bytes,
                  p.bytes / static_cast<double>(p.tokens));
     }
     const Fit f = fit(r.points);
-    fmt::print("{:<12}  {:.0f} bytes a token + {:.0f}; largest deviation {:.2f} %\n", "", f.slope, f.intercept,
+    fmt::print("{:<12}  {:.0f} bytes per token + {:.0f}; largest deviation {:.2f} %\n", "", f.slope, f.intercept,
                100 * f.largest_deviation);
   }
 }

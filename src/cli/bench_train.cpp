@@ -57,7 +57,7 @@ json to_json(const Arguments& a, const train::BenchResult& r, const kernels::Con
 }
 
 void print(const train::BenchResult& r) {
-  fmt::print("share of the matmul peak {:.1f} %  ({:.0f} of {:.0f} GFLOP/s), {:.0f} tokens/s, {:.3f} s a step\n",
+  fmt::print("share of the matmul peak {:.1f} %  ({:.0f} of {:.0f} GFLOP/s), {:.0f} tokens/s, {:.3f} s per step\n",
              100 * r.share_of_peak, r.share_of_peak * r.gemm_peak_flops / 1e9, r.gemm_peak_flops / 1e9, r.tokens_per_s,
              r.seconds);
   fmt::print("peak memory: tensors {:.3f} GiB, resident {:.3f}\n\n", static_cast<double>(r.tensor_bytes) / (1 << 30),

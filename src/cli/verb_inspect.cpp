@@ -45,14 +45,14 @@ void print_table(const std::string& what, const model::Config& c, const model::A
     line("all", grouped(a.parameters + a.mtp_parameters + a.mtp_copies),
          billions(a.parameters + a.mtp_parameters + a.mtp_copies));
   }
-  fmt::print("\nactivated for a token\n");
+  fmt::print("\nactivated per token\n");
   line("with the head only", grouped(a.active_head_only), billions(a.active_head_only));
   line("with embedding and head", grouped(a.active_with_both), billions(a.active_with_both));
   line("with neither", grouped(a.active_neither), billions(a.active_neither));
-  fmt::print("\nFLOPs a token\n");
+  fmt::print("\nFLOPs per token\n");
   line(fmt::format("training, rows of {}", sequence), fmt::format("{:.4g}", a.train_flops_per_token));
   line("decoding, attention aside", fmt::format("{:.4g}", a.decode_flops_per_token));
-  fmt::print("\ncache of a token at 16 bits, bytes\n");
+  fmt::print("\ncache per token at 16 bits, bytes\n");
   const auto bytes = [&](const std::string& name, std::int64_t elements) {
     line(name, grouped(2 * elements),
          fmt::format("{:.1f} x", static_cast<double>(elements) / static_cast<double>(a.kv_elements)));

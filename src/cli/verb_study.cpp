@@ -207,7 +207,9 @@ void add_study(CLI::App& app) {
       ->transform(real_f32(0, 10));
   CLI::App* mtp = verb->add_subcommand("mtp", "with and without multi-token prediction, at the same data and compute");
   add_common(mtp, a);
-  mtp->add_option("--modules", a->modules, "MTP modules, one a depth")->capture_default_str()->transform(whole(1, 8));
+  mtp->add_option("--modules", a->modules, "MTP modules, one for each depth")
+      ->capture_default_str()
+      ->transform(whole(1, 8));
   const auto checked = [a](void (*study)(const Arguments&)) {
     if (const std::string problem = distinct(a->seeds); !problem.empty()) fail("{}", problem);
     study(*a);

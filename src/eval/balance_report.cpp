@@ -47,7 +47,7 @@ void violation_plots(HtmlReport& page, const std::vector<RunResult>& runs) {
     }
     layers.series.push_back(s);
   }
-  batches.from_zero = layers.from_zero = true;
+  batches.from_zero = layers.from_zero = layers.whole_x = true;
   page.plot(batches);
   page.plot(layers);
   page.plot(loss_curves(first_three(runs)));
@@ -73,7 +73,7 @@ void sweep_plots(HtmlReport& page, const std::vector<RunResult>& runs, const std
   }
   violation.dots = loss.dots = true;
   LinePlot a{"MaxVio over the held-out text against " + weight, weight, "MaxVio, mean of the layers", {violation}};
-  LinePlot b{"Held-out loss against " + weight, weight, "nats a token", {loss}};
+  LinePlot b{"Held-out loss against " + weight, weight, "nats per token", {loss}};
   a.log_x = b.log_x = a.from_zero = true;
   a.note = fmt::format("Seed {}. With {} = 0 it is {:.3f} (run neither).", seed, weight,
                        runs[2].total().max_violation_mean());

@@ -8,7 +8,7 @@
 namespace hadal::eval {
 
 report::LinePlot loss_curves(const std::vector<const RunResult*>& runs) {
-  report::LinePlot plot{"Training loss", "tokens", "nats a token", {}};
+  report::LinePlot plot{"Training loss", "tokens", "nats per token", {}};
   for (const RunResult* r : runs)
     plot.series.push_back(training_curve(*r, [](const train::StepMetrics& m) { return m.lm_loss; }));
   const bool smooth = std::any_of(plot.series.begin(), plot.series.end(),
@@ -20,7 +20,7 @@ report::LinePlot loss_curves(const std::vector<const RunResult*>& runs) {
 void model_facts(report::HtmlReport& page, const RunResult& run, const model::Config& c) {
   const model::Accounting a = model::account(c, run.plan.recipe.data.sequence_length);
   page.facts({{"parameters", short_number(static_cast<double>(a.parameters))},
-              {"active a token", short_number(static_cast<double>(a.active_head_only))},
+              {"active per token", short_number(static_cast<double>(a.active_head_only))},
               {"experts, chosen, shared",
                fmt::format("{}, {}, {}", c.n_routed_experts, c.num_experts_per_tok, c.n_shared_experts)},
               {"tokens of the first run", short_number(static_cast<double>(run.tokens))},

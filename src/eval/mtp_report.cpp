@@ -20,12 +20,13 @@ Series position_series(const std::string& name, const std::vector<PositionRange>
 }
 
 void position_plots(report::HtmlReport& page, const std::vector<RunResult>& runs) {
-  LinePlot loss{"Held-out loss by position in the row, first seed", "position (end of the range)", "nats a token", {}};
+  LinePlot loss{
+      "Held-out loss by position in the row, first seed", "position (end of the range)", "nats per token", {}};
   for (std::size_t i = 0; i < 3; ++i)
     loss.series.push_back(position_series(runs[i].plan.variant, loss_by_position(runs[i].total())));
   LinePlot gain{"Loss with MTP less the loss without it, mean of the seeds",
                 "position (end of the range)",
-                "nats a token",
+                "nats per token",
                 {position_series("same data", gain_by_position(runs, "plain")),
                  position_series("same compute", gain_by_position(runs, "plain-more"))}};
   gain.note = "Below zero MTP is better. Ranges double: 1, 2, 3 to 4, 5 to 8 ...";

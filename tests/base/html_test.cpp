@@ -59,6 +59,17 @@ TEST(Html, AxesHaveThreeNumbersAtLeast) {
   }
 }
 
+TEST(Html, WhatIsCountedHasWholeNumbersAtItsAxis) {
+  LinePlot plot{"p", "MoE layer", "", {{"s", {1, 2}, {0.5, 0.75}}}};
+  plot.whole_x = true;
+  HtmlReport r("t");
+  r.plot(plot);
+  const std::string page = r.html();
+  EXPECT_NE(page.find("'middle'>1</text>"), std::string::npos);
+  EXPECT_NE(page.find("'middle'>2</text>"), std::string::npos);
+  EXPECT_EQ(page.find("'middle'>1."), std::string::npos);
+}
+
 TEST(Html, NarrowScreensHaveRoomForNumbersAndLabels) {
   HtmlReport r("t");
   LinePlot plot{"title", "tokens", "nats", {{"s", {1, 2}, {3, 4}}}};

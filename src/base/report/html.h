@@ -29,6 +29,7 @@ struct LinePlot {
   std::vector<Series> series;
   bool log_y = false, log_x = false;
   bool from_zero = false;  // the y axis begins at zero
+  bool whole_x = false;    // x counts something: the numbers at its axis are whole
   std::string note;        // a sentence under the plot
 };
 

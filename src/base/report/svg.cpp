@@ -24,6 +24,13 @@ std::vector<double> enough_marks(double low, double high) {
   return marks;
 }
 
+// As many, but whole numbers.
+std::vector<double> whole_marks(double low, double high) {
+  std::vector<double> marks = enough_marks(low, high);
+  std::erase_if(marks, [](double v) { return v != std::round(v); });
+  return marks;
+}
+
 struct Range {
   double low = std::numeric_limits<double>::infinity(), high = -std::numeric_limits<double>::infinity();
   void take(double v) {
@@ -41,6 +48,7 @@ struct Axis {
   Range range;  // of the logarithms, on a logarithmic axis
   bool log = false;
   double from = 0, to = 0;  // on the page
+  bool whole = false;       // numbers are
   bool shows(double v) const { return std::isfinite(v) && (!log || v > 0); }
   void take(double v) {
     if (shows(v)) range.take(log ? std::log10(v) : v);
@@ -49,15 +57,18 @@ struct Axis {
     return from + ((log ? std::log10(v) : v) - range.low) / (range.high - range.low) * (to - from);
   }
   std::vector<double> marks() const {
-    if (!log) return enough_marks(range.low, range.high);
-    std::vector<double> values;
-    const bool narrow = range.high - range.low < 1.5;
+    if (!log) return whole ? whole_marks(range.low, range.high) : enough_marks(range.low, range.high);
+    // Powers of ten, else 1, 2 and 5 times these, else evenly spaced ones.
+    std::vector<double> powers, values;
     for (double p = std::floor(range.low); p <= range.high; ++p) {
       for (const double f : {1.0, 2.0, 5.0}) {
         const double v = f * std::pow(10.0, p), l = std::log10(v);
-        if (l >= range.low && l <= range.high && (f == 1.0 || narrow)) values.push_back(v);
+        if (l < range.low || l > range.high) continue;
+        if (f == 1.0) powers.push_back(v);
+        values.push_back(v);
       }
     }
+    if (powers.size() >= kMinMarks) return powers;
     if (values.size() >= kMinMarks) return values;
     std::vector<double> even = enough_marks(std::pow(10.0, range.low), std::pow(10.0, range.high));
     return even.size() > values.size() ? even : values;
@@ -306,6 +317,7 @@ std::string figure_of(const LinePlot& p) {
   const double margin = (y.range.high - y.range.low) * 0.04;
   if (!(p.from_zero && y.range.low == 0)) y.range.low -= margin;
   y.range.high += margin;
+  x.whole = p.whole_x;
   if (p.log_x) x.range.low -= 0.08, x.range.high += 0.08;
   std::string svg = draw_axes(x, y) + axis_labels(p.x_label, p.y_label);
   for (std::size_t i = 0; i < p.series.size(); ++i) svg += draw_series(x, y, p.series[i], colour_of(p.series, i));
