@@ -57,7 +57,7 @@ void acceptance_part(report::HtmlReport& page, const std::vector<RunResult>& run
     }
     plot.series.push_back(s);
   }
-  plot.from_zero = true;
+  plot.from_zero = plot.whole_x = true;
   page.plot(plot);
 }
 

@@ -31,7 +31,7 @@ svg text{fill:var(--soft)}.label{font-size:12.5px}.grid{stroke:var(--grid)}.curs
 .facts div{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:8px 12px}.facts b{display:block;font-size:20px;font-weight:600}
 .facts span{color:var(--soft);font-size:13px}
 .wide{overflow-x:auto}table{border-collapse:collapse;background:var(--card);margin:10px 0;font-variant-numeric:tabular-nums}
-td,th{border:1px solid var(--edge);padding:4px 12px;text-align:left;vertical-align:top;white-space:nowrap}.long{white-space:normal;min-width:15em}.n{text-align:right}th{background:var(--head);font-weight:600}
+td,th{border:1px solid var(--edge);padding:4px 12px;text-align:left;vertical-align:top;white-space:nowrap}.long{white-space:normal;min-width:15em}.n{text-align:right}th{white-space:normal;vertical-align:bottom;background:var(--head);font-weight:600}
 details{margin:12px 0}summary{cursor:pointer;color:var(--soft)}pre{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:12px;overflow-x:auto;font-size:13px}
 .quote{white-space:pre-wrap;max-width:90ch;line-height:1.55}dl{display:grid;grid-template-columns:max-content 1fr;gap:6px 16px;max-width:100ch}dt{font-weight:600}dd{margin:0;color:var(--soft)}
 @media (max-width:560px){dl{display:block}dd{margin-bottom:8px}}
