@@ -6,9 +6,11 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/report/table.h"
 #include "base/rng.h"
 #include "base/words.h"
 #include "cli/json_out.h"
+#include "cli/print_table.h"
 
 namespace hadal::cli {
 
@@ -203,25 +205,22 @@ void BenchTable::print_text() const {
   fmt::print("{}: {}, {}\n", name_, isa_, plural(static_cast<std::uint64_t>(threads_), "thread"));
   for (const std::string& limit : limits())
     fmt::print("100 % of {:<12} {:>8.1f} G{}\n", limit, limit_of(limit) / 1e9, unit_);
-  for (const auto& [name, value] : notes_) fmt::print("{:<21} {:>8.2f}\n", name, value);
-  std::size_t name = 4, shape = 5, dtype = 5;
+  std::size_t longest = 21;
+  for (const auto& [name, value] : notes_) longest = std::max(longest, name.size());
+  for (const auto& [name, value] : notes_) fmt::print("{:<{}} {:>8.2f}\n", name, longest, value);
+  report::Table table = {{"share", "of", "what", "shape", "dtype", "G" + unit_, "best ms", "median ms"}};
+  const auto share = [](double of_limit) { return fmt::format("{:.1f} %", 100 * of_limit); };
   for (const BenchRow& r : rows_) {
-    name = std::max(name, r.name.size());
-    shape = std::max(shape, r.shape.size());
-    dtype = std::max(dtype, r.dtype.size());
-  }
-  for (const Total& t : totals()) name = std::max(name, t.name.size());
-  fmt::print("\n  share  of         {:<{}}  {:<{}}  {:<{}} {:>10} {:>10} {:>10}\n", "what", name, "shape", shape,
-             "dtype", dtype, "G" + unit_, "best ms", "median ms");
-  for (const BenchRow& r : rows_) {
-    fmt::print("{:>5.1f} %  {:<9}  {:<{}}  {:<{}}  {:<{}} {:>10.1f} {:>10.3f} {:>10.3f}\n",
-               100 * r.rate() / limit_of(r.limit), r.limit, r.name, name, r.shape, shape, r.dtype, dtype,
-               r.rate() / 1e9, 1e3 * r.best, 1e3 * r.median);
+    table.push_back({share(r.rate() / limit_of(r.limit)), r.limit, r.name, r.shape, r.dtype,
+                     fmt::format("{:.1f}", r.rate() / 1e9), fmt::format("{:.3f}", 1e3 * r.best),
+                     fmt::format("{:.3f}", 1e3 * r.median)});
   }
   for (const Total& t : totals()) {
-    fmt::print("{:>5.1f} %  {:<9}  {:<{}}  {:<{}}  {:<{}} {:>10.1f} {:>10.3f}\n", 100 * t.rate() / limit_of(t.limit),
-               t.limit, t.name, name, "", shape, "", dtype, t.rate() / 1e9, 1e3 * t.seconds);
+    table.push_back({share(t.rate() / limit_of(t.limit)), t.limit, t.name, "", "",
+                     fmt::format("{:.1f}", t.rate() / 1e9), fmt::format("{:.3f}", 1e3 * t.seconds), ""});
   }
+  fmt::print("\n");
+  for (const std::string& line : report::text_table(table, output_width())) fmt::print("{}\n", line);
 }
 
 }  // namespace hadal::cli
