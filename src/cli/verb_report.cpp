@@ -93,7 +93,9 @@ report::Table table_of(const Opened& o, const Arguments& a) {
           fmt::format("{:.1f} %", 100 * o.after->figures.mtp_acceptance[k]),
           "teacher-forced, " + o.after->figures.name);
   }
-  row("lm loss of the last 20 steps, nats per token", fmt::format("{:.4f}", train::recent_lm_loss(o.log)), "training");
+  const std::size_t recent = std::min(train::kRecentSteps, o.log.size());
+  row(fmt::format("lm loss of the last {}, nats per token", recent == 1 ? "step" : plural(recent, "step")),
+      fmt::format("{:.4f}", train::recent_lm_loss(o.log)), "training");
   row("MaxVio of the last batch", fmt::format("{:.3f}", train::mean_of(last.max_violation)), "training");
   for (const auto& [cause, steps] : train::skipped_steps(o.log)) row("steps skipped", std::to_string(steps), cause);
   const model::Accounting count = model::account(o.config, 1);

@@ -51,6 +51,7 @@ holds "of a run that is finished" 'j["steps_made"] == 0 and j["step"] == 10' pre
 holds "watch" 'j["state"] == "finished" and j["eta_seconds"] == 0 and j["max_violation_of"][:2] == ["layer 1", "layer 2"] and len(j["max_violation"]) == 3 and all(j[k] == json.load(open("pretrain.json"))[k] for k in ("lm_loss", "lm_loss_recent", "validation", "tokens", "grad_norm"))' watch run --json
 holds "its figures are those of metrics.jsonl" 'all(j[k] == last()[k] for k in ("lm_loss", "lr", "mtp_loss"))' watch run --json
 holds "watch of two runs" '[x["run"] for x in j] == ["run", "none"]' watch run none --json
+"$hadal" report run --no-sample | grep -q "lm loss of the last 10 steps" || { echo "NO: as many steps as there are"; bad=1; }
 holds "report" 'j["steps"] == 10 and j["report"] == "run/report.html"' report run --no-sample --json
 holds "inspect" 'j["parameters"] > 0' inspect run --json
 holds "a tokenizer alone" 'j["tokenizer"]["vocab_size"] == 400' inspect tok --json
