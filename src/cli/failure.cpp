@@ -52,10 +52,6 @@ std::string swallowed_by_set(const CLI::App& verb) {
   return "";
 }
 
-}  // namespace
-
-namespace {
-
 // One line in a log; on a terminal it is broken between words.
 void tell(const std::string& kind, const std::string& text) {
   const std::string line = kind + cut(escaped(text), kMaxMessage);
