@@ -25,8 +25,14 @@ namespace {
   fail("cannot {} {}: {}", what, path.empty() ? "a file without a name" : path.string(), std::strerror(error));
 }
 
-int open_for_reading(const fs::path& path, struct stat& info) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+// A path ends at its first NUL byte for the system: what stands behind would be passed over.
+void require_whole(const fs::path& path) {
+  if (path.native().find('\0') != std::string::npos) fail("cannot open {}: a name holds no NUL byte", path.string());
+}
+
+int open_for_reading(const fs::path& path, struct stat& info, int flags = 0) {
+  require_whole(path);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
   if (fd < 0) fail_errno("open", path);
   if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
     ::close(fd);
@@ -74,9 +80,23 @@ void read_pieces(const fs::path& path, std::size_t size, const std::function<voi
   }
 }
 
+int open_regular(const fs::path& path, struct stat& info) {
+  const int fd = open_for_reading(path, info, O_NONBLOCK);  // a pipe would make it wait for a writer
+  if (S_ISREG(info.st_mode)) return fd;
+  ::close(fd);
+  fail("cannot read {}: it is a pipe or a device, not a file", path.string());
+}
+
+std::string read_whole_file(const fs::path& path) {
+  struct stat info {};
+  const bool passed_on = path.native().starts_with("/dev/fd/") || path.native().starts_with("/dev/stdin");
+  if (!passed_on) ::close(open_regular(path, info));
+  return read_file(path);
+}
+
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
   struct stat info {};
-  const int fd = open_for_reading(path, info);
+  const int fd = open_regular(path, info);
   size_ = static_cast<std::size_t>(info.st_size);
   if (size_ > 0) {
     void* p = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);

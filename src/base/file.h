@@ -1,6 +1,8 @@
 // Files: reading, memory maps, atomic writes with fault points.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -16,6 +18,12 @@ namespace fs = std::filesystem;
 
 // Whole file as bytes. Throws Error naming the path and the reason.
 std::string read_file(const fs::path& path);
+
+// The same of what belongs to a folder: a pipe or a device, which may have no end, is an Error (but not /dev/fd/N and
+// /dev/stdin, which a command line names).
+std::string read_whole_file(const fs::path& path);
+// Opens a file for reading, as open(2) does with fstat(2). Throws Error, also for what is no regular file.
+int open_regular(const fs::path& path, struct stat& info);
 
 // The file from its beginning in pieces of `size` bytes, the last one shorter. Throws Error naming the path and the
 // reason.

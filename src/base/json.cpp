@@ -145,7 +145,7 @@ json parse_json(std::string_view text, const std::string& what) {
   return builder.take();
 }
 
-json read_json(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }
+json read_json(const std::filesystem::path& path) { return parse_json(read_whole_file(path), path.string()); }
 
 void JsonField::wrong(std::string_view rule) const {
   if (path_.empty()) fail("{}: is {}: must be {}", file_, shown_value(*value_), rule);

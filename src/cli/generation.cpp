@@ -33,7 +33,7 @@ void add_generation_options(CLI::App& verb, GenerationOptions& o) {
   verb.add_option("--temperature,--temp", o.temperature, "0: greedy, always the likeliest token (1)")
       ->transform(real(0, kHuge));
   verb.add_option("--top-k", o.top_k, "keep the k likeliest tokens; 0: off (0)")->transform(whole(0));
-  verb.add_option("--top-p", o.top_p, "keep the likeliest tokens up to this share, above 0; 1: off (1)")
+  verb.add_option("--top-p", o.top_p, "keep the likeliest tokens up to this share, one at least; 1: off (1)")
       ->transform(real(0, 1));
   verb.add_option("--min-p", o.min_p, "drop tokens less likely than this share of the likeliest; 0: off (0)")
       ->transform(real(0, 1));

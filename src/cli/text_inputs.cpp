@@ -6,6 +6,7 @@
 
 #include "base/threads.h"
 #include "cli/failure.h"
+#include "cli/options.h"
 #include "cli/signals.h"
 
 namespace hadal::cli {
@@ -23,8 +24,7 @@ void add_text_inputs(CLI::App& verb, TextInputs& inputs) {
       ->capture_default_str();
   verb.add_flag("--skip-bad", inputs.read.skip_bad,
                 "leave damaged lines and files out and say how many; without it they are errors");
-  verb.add_option("--threads", inputs.threads, "CPUs to use (default: all); the result is the same")
-      ->check(CLI::Range(1, 4096));
+  add_threads(verb, inputs.threads);
 }
 
 data::Inputs open_inputs(const TextInputs& inputs) {

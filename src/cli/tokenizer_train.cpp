@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "base/words.h"
 #include "cli/failure.h"
 #include "cli/json_out.h"
+#include "cli/options.h"
 #include "cli/text_inputs.h"
 #include "data/batches.h"
 #include "text/bpe_trainer.h"
@@ -129,8 +131,12 @@ void add_tokenizer_train(CLI::App& verb) {
   add_text_inputs(*sub, a->inputs);
   sub->add_option("--out", a->out, "new folder for tokenizer.json and tokenizer_config.json")->required();
   sub->add_flag("--force", a->replace, "replace the tokenizer that is in that folder");
-  sub->add_option("--vocab-size", a->vocab_size, "number of tokens, special ones included")->capture_default_str();
-  sub->add_option("--min-frequency", a->min_frequency, "merge no pair that is seen less often")->capture_default_str();
+  sub->add_option("--vocab-size", a->vocab_size, "number of tokens, special ones included")
+      ->capture_default_str()
+      ->transform(whole(1, 1 << 24));
+  sub->add_option("--min-frequency", a->min_frequency, "merge no pair that is seen less often")
+      ->capture_default_str()
+      ->transform(whole(1, std::numeric_limits<int>::max()));
   add_json(*sub, a->as_json);
   sub->callback([a] { train(*a); });
 }

@@ -124,6 +124,7 @@ Subject open_subject(const std::string& what) {
   constexpr std::size_t kShown = 20;
   for (std::size_t i = 0; i < std::min(problems.size(), kShown); ++i)
     fmt::print(stderr, "{}\n", format_line("{}: {}", what, problems[i]));
+  if (problems.size() == 1) fail("{}: 1 tensor is not as config.json wants it", what);
   if (!problems.empty()) fail("{}: {} tensors are not as config.json wants them", what, problems.size());
   s.notes.push_back("every tensor is there, in its shape");
   return s;

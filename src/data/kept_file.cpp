@@ -1,12 +1,12 @@
 #include "data/kept_file.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace hadal::data {
 
@@ -17,8 +17,8 @@ bool same(const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec &&
 }  // namespace
 
 KeptFile::KeptFile(std::filesystem::path path) : path_(std::move(path)) {
-  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd_ < 0) fail("cannot open {}: {}", path_.string(), std::strerror(errno));
+  struct stat info {};
+  fd_ = open_regular(path_, info);
   seen_ = now();
 }
 

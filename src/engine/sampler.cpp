@@ -57,7 +57,7 @@ void keep_top_k(std::span<float> logits, std::int64_t k) {
   }
 }
 
-// Keeps the most probable tokens up to and with the one that crosses p.
+// Keeps the most probable tokens up to and with the one that crosses p: one at least, as transformers does at p = 0.
 void keep_top_p(std::span<float> logits, double top_p) {
   const std::vector<double> p = softmax(logits);
   std::vector<std::size_t> order(p.size());
@@ -65,7 +65,7 @@ void keep_top_p(std::span<float> logits, double top_p) {
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p[a] > p[b]; });
   double before = 0;
   for (const std::size_t i : order) {
-    if (before >= top_p) logits[i] = kRemoved;
+    if (before >= top_p && i != order.front()) logits[i] = kRemoved;
     before += p[i];
   }
 }
@@ -84,7 +84,7 @@ void SamplingSettings::check() const {
   if (!(temperature >= 0) || !std::isfinite(temperature))
     fail("temperature = {}: must be 0 (greedy) or above", temperature);
   if (top_k < 0) fail("top-k = {}: must be 0 (off) or above", top_k);
-  if (!(top_p > 0 && top_p <= 1)) fail("top-p = {}: must be above 0 and at most 1", top_p);
+  if (!(top_p >= 0 && top_p <= 1)) fail("top-p = {}: must be from 0 to 1", top_p);
   if (!(min_p >= 0 && min_p <= 1)) fail("min-p = {}: must be from 0 to 1", min_p);
   if (!(repetition_penalty >= 1e-3 && repetition_penalty <= 1e3))  // beyond, logits leave the numbers of float
     fail("repetition penalty = {}: must be from 0.001 to 1000; 1 is off", repetition_penalty);

@@ -61,7 +61,7 @@ SamplingDefaults read_sampling_defaults(const fs::path& model_dir) {
     if (!(*to >= low && *to <= high)) field->wrong(fmt::format("from {} to {}", low, high));
   };
   number("temperature", 0, 1e30, d.temperature);
-  number("top_p", 1e-30, 1, d.top_p);
+  number("top_p", 0, 1, d.top_p);
   number("min_p", 0, 1, d.min_p);
   number("repetition_penalty", 1e-3, 1e3, d.repetition_penalty);
   if (const auto field = file.find("top_k")) d.top_k = std::max<std::int64_t>(0, field->integer(-1));  // -1: off

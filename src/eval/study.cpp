@@ -74,7 +74,7 @@ std::optional<std::vector<KindResult>> Run::measured(const fs::path& checkpoint)
   const fs::path file = dir_ / "measured.json";
   const std::string key = fmt::format("{} {:016x}", checkpoint.filename().string(), hash_of(study_.heldout));
   if (fs::exists(file)) {
-    if (auto known = from_text(read_file(file), key, file.string())) return known;
+    if (auto known = from_text(read_whole_file(file), key, file.string())) return known;
   }
   const model::CausalLm model = model::load_model(checkpoint, compute());
   const auto kinds = measure(

@@ -36,7 +36,8 @@ void HfDir::read_index(const fs::path& index) {
   std::map<std::string, std::size_t> numbers;
   for (const auto& [name, file] : map.members()) {
     const std::string& shard = file.string();
-    if (shard.empty() || shard == "." || shard == ".." || fs::path(shard).filename() != shard) {
+    if (shard.empty() || shard.find('\0') != std::string::npos || shard == "." || shard == ".." ||
+        fs::path(shard).filename() != shard) {
       fail("{}: the file of tensor '{}' is '{}': it must lie in the folder itself", index.string(), name, shard);
     }
     if (!numbers.contains(shard)) {
@@ -138,7 +139,7 @@ void copy_companions(const fs::path& given, const fs::path& to) {
                                  "chat_template.json",
                                  "generation_config.json"};
   for (const char* name : kNames) {
-    if (fs::exists(from / name)) write_file_atomically(to / name, read_file(from / name));
+    if (fs::exists(from / name)) write_file_atomically(to / name, read_whole_file(from / name));
   }
 }
 

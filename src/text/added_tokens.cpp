@@ -91,6 +91,11 @@ void AddedTokenFinder::cut(std::string_view text, CutPlace& place, bool open, Si
     const char* const after = p + found.size;
     const char* const stop = added.rstrip && !as_text ? skip(after, end, ClassSet{CharClass::white}) : after;
     if (open && (added.single_word || added.rstrip) && end - stop < kLongestChar) break;
+    // White space that a token before it has swallowed is no place for one that would swallow it, too.
+    if (added.lstrip && !as_text && stop <= done) {
+      p = after;
+      continue;
+    }
     p = after;  // also past a token that does not count; white space after it may begin the next token
     if (added.single_word && ((start > begin && is_word(scan_back(begin, start).code_point)) ||
                               (after < end && is_word(scan(after, end).code_point)))) {

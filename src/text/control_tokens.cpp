@@ -16,11 +16,11 @@ namespace {
 // Every chat template of a folder: the files take the place of what tokenizer_config.json holds, as in the library.
 std::vector<std::string> chat_templates(const fs::path& folder, const json& config) {
   std::vector<std::string> templates;
-  if (fs::exists(folder / "chat_template.jinja")) templates.push_back(read_file(folder / "chat_template.jinja"));
+  if (fs::exists(folder / "chat_template.jinja")) templates.push_back(read_whole_file(folder / "chat_template.jinja"));
   const fs::path more = folder / "additional_chat_templates";
   if (fs::is_directory(more)) {
     for (const auto& entry : fs::directory_iterator(more)) {
-      if (entry.path().extension() == ".jinja") templates.push_back(read_file(entry.path()));
+      if (entry.path().extension() == ".jinja") templates.push_back(read_whole_file(entry.path()));
     }
   }
   if (!templates.empty()) return templates;

@@ -39,13 +39,13 @@ std::unique_ptr<Pattern> known_pattern(std::string_view regex);
 // Exact matcher of `CLASS`, `CLASS+`, `CLASS{m,n}` or `\s?CLASS+`; nullptr if the expression is anything else.
 std::unique_ptr<Pattern> class_run_pattern(std::string_view regex);
 
-// Any other expression through PCRE2, `\s` written out. Throws Error if it does not compile.
+// Any other expression through PCRE2 (text/oniguruma.h). Throws Error, which does not name it, if that cannot be.
 std::unique_ptr<Pattern> pcre2_pattern(const std::string& regex);
 
 // A text that stands for itself.
 std::unique_ptr<Pattern> literal_pattern(std::string text);
 
-// The first of the above that takes `regex`; a pattern left to PCRE2 adds a line to `warnings`.
+// The first of the above that takes `regex`; a pattern left to PCRE2 adds a line to `warnings`. Throws Error as above.
 std::unique_ptr<Pattern> make_pattern(const std::string& regex, std::vector<std::string>& warnings);
 
 }  // namespace hadal::text

@@ -6,42 +6,13 @@
 #include <utility>
 
 #include "base/error.h"
+#include "text/oniguruma.h"
 #include "text/pattern.h"
 #include "text/scan.h"
 
 namespace hadal::text {
 
 namespace {
-
-constexpr std::string_view kWhite =
-    R"(\x{9}-\x{D}\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
-
-// PCRE2's \s holds U+180E, the reference's does not; \h is a hexadecimal digit there and white space here.
-std::string written_out(std::string_view regex) {
-  std::string out;
-  bool in_class = false;
-  for (std::size_t i = 0; i < regex.size(); ++i) {
-    const char c = regex[i];
-    if (c != '\\' || i + 1 == regex.size()) {
-      if (c == '[') in_class = true;
-      if (c == ']') in_class = false;
-      out += c;
-      continue;
-    }
-    const char escaped = regex[++i];
-    if (escaped == 's') {
-      out += in_class ? std::string(kWhite) : fmt::format("[{}]", kWhite);
-    } else if (escaped == 'S' && !in_class) {
-      out += fmt::format("[^{}]", kWhite);
-    } else if (escaped == 'h') {
-      out += in_class ? "0-9A-Fa-f" : "[0-9A-Fa-f]";
-    } else {
-      out += c;
-      out += escaped;
-    }
-  }
-  return out;
-}
 
 struct FreeCode {
   void operator()(pcre2_code* code) const { pcre2_code_free(code); }
@@ -59,14 +30,14 @@ std::string error_text(int code) {
 class Pcre2Pattern final : public Pattern {
  public:
   explicit Pcre2Pattern(const std::string& regex) : regex_(regex) {
-    const std::string text = written_out(regex);
+    const std::string text = for_pcre2(regex);
     int code = 0;
     PCRE2_SIZE offset = 0;
     // Multi-line: in the reference's engine ^ and $ always stand at line ends.
     constexpr std::uint32_t kOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
     code_.reset(
         pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), kOptions, &code, &offset, nullptr));
-    if (!code_) fail("the pre-tokenizer's pattern {} does not compile: {}", regex, error_text(code));
+    if (!code_) fail("it does not compile: {}", error_text(code));
     // Without JIT the interpreter matches the same.
     pcre2_jit_compile(code_.get(), PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
     std::uint32_t characters = 0;
@@ -173,10 +144,7 @@ class LiteralPattern final : public Pattern {
 std::unique_ptr<Pattern> pcre2_pattern(const std::string& regex) { return std::make_unique<Pcre2Pattern>(regex); }
 
 std::unique_ptr<Pattern> literal_pattern(std::string text) {
-  if (text.empty())
-    fail(
-        "a Split pre-tokenizer has an empty String pattern; it must hold a "
-        "character at least");
+  if (text.empty()) fail("it is empty; it must hold a character at least");
   return std::make_unique<LiteralPattern>(std::move(text));
 }
 
@@ -184,10 +152,8 @@ std::unique_ptr<Pattern> make_pattern(const std::string& regex, std::vector<std:
   if (auto pattern = known_pattern(regex)) return pattern;
   if (auto pattern = class_run_pattern(regex)) return pattern;
   warnings.push_back(
-      fmt::format("the pre-tokenizer's pattern {} is not one of those known by heart: "
-                  "PCRE2 matches it, whose Unicode "
-                  "tables are older "
-                  "than the reference's, so rare new characters may be cut differently",
+      fmt::format("the pre-tokenizer's pattern {} is not one of those known by heart: PCRE2 matches it, whose Unicode "
+                  "tables are older than the reference's, so rare new characters may be cut differently",
                   regex));
   return pcre2_pattern(regex);
 }

@@ -38,6 +38,7 @@ class Loader {
     }
     read_post_processor(optional(file, "post_processor"));
     read_decoder(optional(file, "decoder"));
+    if (!decodes_) parts_->warnings.push_back(fmt::format("{}: decoder has no step; it is taken for ByteLevel", path_));
     for (const char* key : {"truncation", "padding"}) {
       if (!optional(file, key).is_null()) parts_->warnings.push_back(fmt::format("{}: {} is ignored", path_, key));
     }
@@ -254,6 +255,15 @@ class Loader {
     return false;
   }
 
+  std::unique_ptr<Pattern> matcher_of(const Json& regex, const Json& literal) const {
+    try {
+      return regex.is_string() ? make_pattern(regex.get<std::string>(), parts_->warnings)
+                               : literal_pattern(literal.get<std::string>());
+    } catch (const Error& e) {
+      fail("{}: Split.pattern {}: {}", path_, (regex.is_string() ? regex : literal).get<std::string>(), e.what());
+    }
+  }
+
   void read_split(const Json& step) {
     static const std::pair<std::string_view, SplitBehavior> kBehaviors[] = {
         {"Isolated", SplitBehavior::isolated},
@@ -267,8 +277,7 @@ class Loader {
     const std::string name = text(member(step, "behavior", "Split"), "Split.behavior");
     for (const auto& [known, behavior] : kBehaviors) {
       if (name != known) continue;
-      auto matcher = regex.is_string() ? make_pattern(regex.get<std::string>(), parts_->warnings)
-                                       : literal_pattern(literal.get<std::string>());
+      auto matcher = matcher_of(regex, literal);
       const bool invert = flag(step, "invert", false, "Split");
       parts_->pretokenizer.add_split(std::move(matcher), behavior, invert);
       steps_ += fmt::format("Split {} {} {}\n", pattern.dump(), name, invert);
@@ -316,12 +325,15 @@ class Loader {
 
   void read_decoder(const Json& decoder) {
     const std::string kind = kind_of(decoder);
-    if (decoder.is_null()) {
-      parts_->warnings.push_back(fmt::format("{}: decoder is null; tokens are decoded as ByteLevel", path_));
-    } else if (kind == "Sequence") {
+    if (decoder.is_null()) return;
+    if (kind == "Sequence") {
       for (const Json& part : list(decoder, "decoders", "decoder")) read_decoder(part);
     } else if (kind != "ByteLevel") {
       unsupported("decoder", decoder, "null, ByteLevel, Sequence");
+    } else if (decodes_) {
+      broken("decoder", "ByteLevel once: it has that step twice");
+    } else {
+      decodes_ = true;
     }
   }
 
@@ -340,7 +352,7 @@ class Loader {
   std::string path_;
   std::shared_ptr<Tokenizer::Parts> parts_ = std::make_shared<Tokenizer::Parts>();
   LoadedFile loaded_;
-  bool ignore_merges_ = false;
+  bool ignore_merges_ = false, decodes_ = false;
   UnknownToken unknown_;
   std::string steps_;  // of the pre-tokenizer, for the fingerprint
   IdsByText whole_pieces_;

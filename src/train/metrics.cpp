@@ -237,18 +237,18 @@ std::vector<StepMetrics> MetricsReader::lines(std::string_view text) {
 
 void each_step(const std::filesystem::path& path, const std::function<void(StepMetrics)>& f) {
   MetricsReader reader(path.string());
-  each_line(read_file(path), [&](std::string_view one) { f(reader.line(one)); });
+  each_line(read_whole_file(path), [&](std::string_view one) { f(reader.line(one)); });
 }
 
 std::vector<StepMetrics> read_metrics(const std::filesystem::path& path) {
-  return MetricsReader(path.string()).lines(read_file(path));
+  return MetricsReader(path.string()).lines(read_whole_file(path));
 }
 
 MetricsLog::MetricsLog(const std::filesystem::path& path, std::int64_t step) {
   std::string kept;
   if (fs::exists(path)) {
     MetricsReader reader(path.string());
-    each_line(read_file(path), [&](std::string_view one) {
+    each_line(read_whole_file(path), [&](std::string_view one) {
       if (reader.line(one).step <= step) kept.append(one) += '\n';
     });
   }

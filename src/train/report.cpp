@@ -269,7 +269,7 @@ void setting_table(report::HtmlReport& r, const model::Config& c, const fs::path
     recipe = load_recipe(path, {});
   } catch (const Error& e) {  // written by another version of the program: the curves are worth having all the same
     r.paragraph(fmt::format("The settings are not shown: {}", e.what()));
-    r.folded("the recipe as it is", read_file(path));
+    r.folded("the recipe as it is", read_whole_file(path));
     return;
   }
   std::vector<std::vector<std::string>> table = {{"setting", "value"}};

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,6 +63,32 @@ TEST_F(FileTest, EmptyFile) {
   write_file_atomically(folder_ / "empty", "");
   EXPECT_EQ(read_file(folder_ / "empty"), "");
   EXPECT_TRUE(MappedFile(folder_ / "empty").bytes().empty());
+}
+
+TEST_F(FileTest, WhatHasNoEndIsNoFile) {
+  const fs::path pipe = folder_ / "pipe", device = folder_ / "device";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  fs::create_symlink("/dev/zero", device);
+  for (const fs::path& path : {pipe, device}) {
+    const auto says = [&](const auto& f) {
+      try {
+        f();
+      } catch (const Error& e) {
+        return std::string(e.what()).find("it is a pipe or a device, not a file") != std::string::npos;
+      }
+      return false;
+    };
+    EXPECT_TRUE(says([&] { read_whole_file(path); })) << path;
+    EXPECT_TRUE(says([&] { const MappedFile map(path); })) << path;
+  }
+}
+
+TEST_F(FileTest, ANameIsNotCutAtANulByte) {
+  write_file_atomically(folder_ / "a", "x");
+  std::string name = (folder_ / "a").string();
+  name += std::string("\0b", 2);
+  EXPECT_THROW(read_file(name), Error);
+  EXPECT_THROW(const MappedFile map(name), Error);
 }
 
 TEST_F(FileTest, AppendsInOrderAndReplacesOnlyAtCommit) {

@@ -102,6 +102,12 @@ wrong "below zero" "--temperature: -1 must be a number of 0 or more" "$hadal" ge
 wrong "no seed" "--seed|x" "$hadal" generate x --seed x
 wrong "number too large for its type" "--vocab-size" "$hadal" tokenizer train --out t text.jsonl --vocab-size 99999999999999999999
 wrong "zero bytes" "--bytes: 0 must be a whole number, 1 or more" "$hadal" data generate --bytes 0 --out y
+wrong "seed beyond 64 bits" "--seed: 18446744073709551616 must be a whole number, 0 or more" "$hadal" data prepare --tokenizer tok --input text.jsonl --out y --seed 18446744073709551616
+wrong "negative seed of the choice" "--seed: -1 must be" "$hadal" data prepare --tokenizer tok --input text.jsonl --out y --seed -1
+wrong "frequency of a half" "--min-frequency: 1.5 must be a whole number from 1" "$hadal" tokenizer train --out t text.jsonl --min-frequency 1.5
+wrong "vocabulary of none" "--vocab-size: -1 must be a whole number from 1" "$hadal" tokenizer train --out t text.jsonl --vocab-size -1
+wrong "too many threads" "--threads: 1025 must be a whole number from 0 to 1024" "$hadal" tokenizer train --out t text.jsonl --threads 1025
+wrong "top-p above all" "--top-p: 1.5 must be a number from 0 to 1" "$hadal" generate x --top-p 1.5
 wrong "NaN" "--shard-gb: nan must be a number above 0" "$hadal" convert a b --shard-gb nan
 wrong "infinity" "--shard-gb: inf" "$hadal" convert a b --shard-gb inf
 wrong "not one of" "--dtype|fp8|f32,bf16" "$hadal" convert a b --dtype fp8

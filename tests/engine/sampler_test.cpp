@@ -121,6 +121,16 @@ TEST(Sampler, RemovedTokensAreNeverDrawn) {
   }
 }
 
+// As transformers keeps one token at least.
+TEST(Sampler, TopPOfZeroKeepsTheLikeliest) {
+  for (const double v : {0.0, 1e-60}) {
+    SamplingSettings s;
+    s.top_p = v;
+    s.check();
+    for (int i = 0; i < 200; ++i) ASSERT_EQ(draw({2, 2.5F, 1, 2.5F}, s, i), 1) << v;
+  }
+}
+
 // At the ends of float and double a temperature gives its limit: greedy text, or every token alike.
 TEST(Sampler, ExtremeTemperaturesGiveTheirLimit) {
   const std::vector<float> logits[] = {{1, 30, 29.99F, -80}, {-5, -3, -3.0001F, -90}, {0, 1e-30F, -1e-30F, -1}};
@@ -182,7 +192,7 @@ TEST(Sampler, SettingsOutOfRangeAreNamed) {
   const double nan = std::nan("");
   for (const double v : {-0.1, nan, std::numeric_limits<double>::infinity()})
     EXPECT_NE(message([v](auto& s) { s.temperature = v; }).find("temperature"), std::string::npos) << v;
-  for (const double v : {0.0, -1.0, 1.01, nan})
+  for (const double v : {-1e-9, -1.0, 1.01, nan})
     EXPECT_NE(message([v](auto& s) { s.top_p = v; }).find("top-p"), std::string::npos) << v;
   for (const double v : {-0.1, 1.01, nan})
     EXPECT_NE(message([v](auto& s) { s.min_p = v; }).find("min-p"), std::string::npos) << v;

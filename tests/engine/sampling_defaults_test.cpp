@@ -57,12 +57,17 @@ TEST(SamplingDefaults, WhatHadalDoesNotHaveIsNamed) {
   EXPECT_EQ(d.unsupported, (std::vector<std::string>{"num_beams = 4", "no_repeat_ngram_size = 3", "bad_words_ids"}));
 }
 
+TEST(SamplingDefaults, EdgesOfRangesAreTaken) {
+  EXPECT_EQ(read(R"({"top_p": 0})").top_p, 0.0);
+  EXPECT_EQ(read(R"({"top_p": 1, "top_k": -1})").top_k, 0);
+}
+
 TEST(SamplingDefaults, ValuesOutOfRangeAreNamed) {
   for (const char* content :
        {R"({"temperature": -1})", R"({"temperature": "hot"})", R"({"temperature": [0.5]})", R"({"temperature": 1e31})"})
     EXPECT_NE(error(content).find("generation_config.json: field 'temperature' = "), std::string::npos)
         << error(content);
-  for (const char* content : {R"({"top_p": 0})", R"({"top_p": 1.5})"})
+  for (const char* content : {R"({"top_p": -0.1})", R"({"top_p": 1.5})"})
     EXPECT_NE(error(content).find("field 'top_p' = "), std::string::npos) << error(content);
   for (const char* content : {R"({"top_k": 2.5})", R"({"top_k": -2})", R"({"top_k": 1e300})"})
     EXPECT_NE(error(content).find("field 'top_k' = "), std::string::npos) << error(content);

@@ -80,6 +80,18 @@ TEST(PreTokenizer, KnownPatternsWithEscapesOrCharacters) {
   EXPECT_EQ(known_pattern("\\s+"), nullptr);
 }
 
+// What PCRE2 would take for something else than Oniguruma does, or does not have.
+TEST(PreTokenizer, PatternsWithoutACounterpartAreErrors) {
+  for (const char* regex :
+       {R"(\pL)",  R"(\p{L&})", R"(\p{Xan})",  R"(\p{Emoji})", R"(\Qa\E)", R"(\X)",     R"(\g1)",    R"(\cA)",
+        R"(\xe9)", R"(\01)",    "[a-z&&[^b]]", "[a[b]]",       "[]a]",     R"([\w-z])", R"([a-\d])", "[[:graph:]]",
+        "a{2}+",   "a{2}?",     "(?s).",       "(?x)a b",      "(?P<n>a)", "(?|a|b)",   "(*FAIL)",   "(?~a)",
+        "(?i)ss",  "(?i:fi)",   "a)",          "(a",           "[a",       "\\",        R"(\p{L)",   "a{3,1}"}) {
+    std::vector<std::string> warnings;
+    EXPECT_THROW(make_pattern(regex, warnings), Error) << regex;
+  }
+}
+
 TEST(PreTokenizer, BrokenPatternsAreErrors) {
   std::vector<std::string> warnings;
   EXPECT_THROW(make_pattern("(a", warnings), Error);

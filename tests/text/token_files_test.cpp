@@ -105,6 +105,19 @@ TEST_F(TokenFiles, GapsInAddedIdsCloseAsInTheLibrary) {
   EXPECT_NE(tokenizer.warnings()[0].find("<x> has id 2058 and gets 2048, and 1 more"), std::string::npos);
 }
 
+// Values of the library: where one token has swallowed white space, another that would swallow white space has no
+// place.
+TEST_F(TokenFiles, WhiteSpaceIsSwallowedOnce) {
+  json line = token(2048, "\n", true), mark = token(2049, "<x>", true);
+  line["lstrip"] = line["rstrip"] = mark["lstrip"] = mark["rstrip"] = true;
+  file_["added_tokens"].push_back(line);
+  file_["added_tokens"].push_back(mark);
+  const Tokenizer tokenizer = load();
+  EXPECT_EQ(tokenizer.encode("\n\n\n   x"), (std::vector<std::int32_t>{2048, 87}));
+  EXPECT_EQ(tokenizer.encode("<x>\n <x>\t"), (std::vector<std::int32_t>{2049, 2049}));
+  EXPECT_EQ(tokenizer.encode("a \n<x>"), (std::vector<std::int32_t>{64, 2048, 2049}));
+}
+
 TEST_F(TokenFiles, OfEqualContentsTheLastFlagsCount) {
   file_["added_tokens"].push_back(token(2048, "<x>", true));
   json again = token(2048, "<x>", false);

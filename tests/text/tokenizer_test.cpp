@@ -86,6 +86,10 @@ TEST_F(Files, UnsupportedPartsAreNamed) {
   EXPECT_EQ(with("/post_processor", adds(5)), "no error");
   EXPECT_EQ(with("/decoder", {{"type", "WordPiece"}}),
             ": decoder WordPiece is not supported; supported: null, ByteLevel, Sequence");
+  EXPECT_EQ(with("/decoder", {{"type", "Sequence"}, {"decoders", {{{"type", "ByteLevel"}}, {{"type", "ByteLevel"}}}}}),
+            ": decoder must be ByteLevel once: it has that step twice");
+  EXPECT_EQ(with("/pre_tokenizer", {{"type", "Split"}, {"pattern", {{"Regex", "[a"}}}, {"behavior", "Isolated"}}),
+            ": Split.pattern [a: it has a [ without ]");
   EXPECT_EQ(with("/added_tokens/0/lstrip", "yes"), ": added_tokens[0].lstrip must be true or false");
   EXPECT_EQ(with("/added_tokens/0", {{"id", 3}}), ": added_tokens[0] has no content");
 }
@@ -100,6 +104,15 @@ TEST_F(Files, WarningsGoToTheCaller) {
   EXPECT_EQ(tokenizer.warnings().size(), 4u);
   EXPECT_EQ(tokenizer.bos_id(), 2047);  // a new one, as in the library
   EXPECT_EQ(tokenizer.eos_id(), tokenizer.token_id("<mask>"));
+}
+
+TEST_F(Files, ADecoderWithoutStepsIsTold) {
+  for (const json& decoder : {json(nullptr), json{{"type", "Sequence"}, {"decoders", json::array()}}}) {
+    file_["decoder"] = decoder;
+    const Tokenizer tokenizer = load();
+    ASSERT_EQ(tokenizer.warnings().size(), 1u) << decoder.dump();
+    EXPECT_NE(tokenizer.warnings()[0].find("decoder has no step"), std::string::npos);
+  }
 }
 
 TEST_F(Files, BytesWithoutATokenAreLeftOutOrReplaced) {
