@@ -121,7 +121,7 @@ void load_checkpoint(const fs::path& dir, const kernels::Context& cx, const Trai
   const io::Safetensors m = io::Safetensors::open(dir / "trainer" / "moments.safetensors");
   const auto copy = [](const io::Safetensors& file, const std::string& name, const Tensor& to) {
     const Tensor from = file.tensor(name);
-    if (from.bytes() != to.bytes() || from.dtype() != to.dtype()) {
+    if (from.shape() != to.shape() || from.dtype() != to.dtype()) {
       fail("{}: tensor '{}' is {} {}, the run wants {} {}", file.path().string(), name, name_of(from.dtype()),
            to_string(from.shape()), name_of(to.dtype()), to_string(to.shape()));
     }

@@ -156,7 +156,7 @@ TEST(Piecewise, AnyPatternGivesTheIdsOfTheWholeText) {
                                   "(.)\\1",
                                   "\\Gw",
                                   "\\r?\\n",
-                                  "(?s:<.*?>)"};
+                                  "(?m:<.*?>)"};
   const char* const behaviors[] = {"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
   std::mt19937 random(3);
   for (int i = 0; i < 120; ++i) {

@@ -1,6 +1,8 @@
 // bf16 moments: kept, saved and read back as bf16; a resumed run goes on to the bit.
 #include <gtest/gtest.h>
 
+#include "base/error.h"
+#include "base/file.h"
 #include "io/safetensors.h"
 #include "support/random_model.h"
 #include "support/temp_folder.h"
@@ -63,6 +65,28 @@ TEST(Moments, Bf16ResumesToTheBit) {
   expect_equal(straight, resumed);
   // Moments of another type are not taken for these.
   EXPECT_THROW(train::load_checkpoint(dir, cx, wide.all()), Error);
+}
+
+TEST(Moments, ATensorOfAnotherShapeIsNotTaken) {
+  ThreadPool pool(1);
+  const kernels::Context cx(pool, kernels::default_isa());
+  test::Random random(3);
+  const model::Config config = test::small_v3(random);
+  const test::TempFolder folder;
+  Trained trained(config, DType::f32);
+  const train::TrainerState state{.step = 1};
+  train::save_checkpoint(train::RunFolder(folder.path()), trained.all(), state, {}, 1);
+  const auto dir = train::checkpoint_dir(folder.path(), 1);
+  train::load_checkpoint(dir, cx, trained.all());
+  // As many numbers of the same type, in another shape: only the header differs, whose length stays.
+  std::string bytes = read_file(dir / "model.safetensors");
+  const std::string own = fmt::format("[{},{}]", config.vocab_size, config.hidden_size),
+                    turned = fmt::format("[{},{}]", config.hidden_size, config.vocab_size);
+  const std::size_t place = bytes.find(own, bytes.find("\"model.embed_tokens.weight\""));
+  ASSERT_NE(place, std::string::npos);
+  bytes.replace(place, own.size(), turned);
+  write_file_atomically(dir / "model.safetensors", bytes);
+  EXPECT_THROW(train::load_checkpoint(dir, cx, trained.all()), Error);
 }
 
 TEST(Moments, Bf16TakeHalfTheMemory) {
