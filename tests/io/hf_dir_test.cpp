@@ -87,6 +87,7 @@ TEST(HfDir, WhatIsMissingIsNamed) {
       {R"({"weight_map": {"a": 1}})", "field 'weight_map.a' = 1: must be a string"},
       {R"({"weight_map": {"a": "../a.safetensors"}})", "must lie in the folder itself"},
       {R"({"weight_map": {"a": ""}})", "must lie in the folder itself"},
+      {R"({"weight_map": {"a": "model-00001-of-00003.safetensors\u0000x"}})", "must lie in the folder itself"},
   };
   for (const auto& [content, part] : cases) {
     write_file_atomically(index, content);
