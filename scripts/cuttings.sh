@@ -72,7 +72,7 @@ for seed in $seeds; do
     run=$folder/run-$cutting-$seed
     [ -f "$run/outcome" ] || "$hadal" pretrain recipes/study-balance.toml --run "$run" --set "data.tokenizer=$folder/tokenizer" \
       --set "data.train=[\"$folder/shards-$cutting\"]" --set 'data.weights=[]' --set "data.heldout=$folder/shards-heldout" --set train.tokens=800000 \
-      --set balance.alpha=0 --set "model.seed=$seed" --set "data.seed=$seed" >"$run.log"
+      --set balance.alpha=0 --set validation.full=true --set "model.seed=$seed" --set "data.seed=$seed" >"$run.log"
     touch "$run/outcome"
   done
 done

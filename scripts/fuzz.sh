@@ -3,7 +3,7 @@
 #   quick    the kept corpus, then 10,000 inputs for each target, the same ones in each run: for CI
 #   run      SECONDS (600) for each target; what is new goes to build-fuzz/corpus, what is found to build-fuzz/found
 #   planted  every target must find the bug that is planted in its second program, in SECONDS (300)
-#   keep     adds what build-fuzz/corpus has to tests/fuzz/corpus, least inputs for the same coverage
+#   keep     adds what build-fuzz/corpus has to tests/fuzz/corpus, the fewest short inputs for the same edges
 # JOBS targets are run at a time. A found input becomes a test by a copy into tests/fuzz/corpus/TARGET.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -84,7 +84,7 @@ case $mode in
   keep)
     for t in "${targets[@]}"; do
       mkdir -p "$build/corpus/$t" "tests/fuzz/corpus/$t"
-      "$build/fuzz_$t" -merge=1 -max_len=20000 "tests/fuzz/corpus/$t" "$build/corpus/$t" >"$build/keep.log" 2>&1
+      "$build/fuzz_$t" -set_cover_merge=1 -use_counters=0 -max_len=2048 "tests/fuzz/corpus/$t" "$build/corpus/$t" >"$build/keep.log" 2>&1
       echo "fuzz: $t: $(find "tests/fuzz/corpus/$t" -type f | wc -l) inputs kept"
     done
     ;;
