@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -13,31 +14,47 @@
 #include <thread>
 #include <vector>
 
+#include "base/claims.h"
 #include "base/error.h"
+#include "base/parking.h"
 
 namespace hadal {
 
+namespace {
+
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
 struct ThreadPool::State {
-  int threads = 1;
+  explicit State(int n) : threads(n), claims(n), own(static_cast<std::size_t>(n)) {}
+
+  const int threads;
   std::vector<std::thread> workers;
 
   std::mutex mutex;
   std::condition_variable wake;
   std::condition_variable done;
-  std::atomic<std::uint64_t> generation{0};
   std::atomic<int> sleeping{0};      // workers that wait for a region
-  std::atomic<bool> waiting{false};  // the caller waits for the last worker
+  std::atomic<bool> waiting{false};  // the caller waits for the last task
   std::atomic<bool> stop{false};
 
+  Claims claims;
+  // The region: read after a claim only.
   const TaskRef* task = nullptr;
-  std::int64_t tasks = 0;
-  std::atomic<std::int64_t> next{0};
-  std::atomic<int> active{0};
   std::exception_ptr error;
+  std::atomic<bool> failed{false};
   std::array<MemoryRange, ReadAhead::kRanges> ranges;  // to be read after this region
   int range_count = 0;
+
   struct alignas(64) Own {
     ReadAhead ahead;
+    std::atomic<std::uint32_t> holds{0};        // the region of which it has claimed tasks that are not done
+    std::atomic<std::int64_t> parked_until{0};  // see Parking; 0: takes part
+    Parking parking;                            // the caller's
   };
   std::vector<Own> own;  // of each thread
 
@@ -47,50 +64,93 @@ struct ThreadPool::State {
     return {std::span(ranges).first(static_cast<std::size_t>(range_count)), worker, threads, kMost};
   }
 
-  void work(int worker) {
-    try {
-      // Every thread begins with the task of its own number: a kernel that cuts its work into one task a thread then
-      // finds in the thread's cache what it asked for in the region before.
-      for (std::int64_t i = worker; i < tasks; i = next.fetch_add(1, std::memory_order_relaxed)) (*task)(i, worker);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      if (!error) error = std::current_exception();
-      next.store(tasks, std::memory_order_relaxed);
+  // True if this thread did the last task of the region.
+  bool work(std::uint32_t epoch, int worker) {
+    Own& mine = own[static_cast<std::size_t>(worker)];
+    std::int64_t count = 0;
+    for (std::int64_t i = claims.claim(epoch, worker); i >= 0; i = claims.claim(epoch, worker)) {
+      if (count++ == 0) {
+        mine.holds.store(epoch, std::memory_order_relaxed);
+        mine.ahead = share_of_next(worker);
+      }
+      if (failed.load(std::memory_order_relaxed)) continue;
+      try {
+        (*task)(i, worker);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!error) error = std::current_exception();
+        failed.store(true, std::memory_order_relaxed);
+      }
     }
+    if (count == 0) return false;
+    mine.holds.store(0, std::memory_order_relaxed);
+    return claims.done(count);
   }
 
   void loop(int worker) {
-    std::uint64_t seen = 0;
-    ReadAhead& ahead = own[static_cast<std::size_t>(worker)].ahead;
+    std::uint32_t seen = 0;
+    Own& mine = own[static_cast<std::size_t>(worker)];
     for (;;) {
-      while (generation.load(std::memory_order_acquire) == seen && ahead.step()) {
+      while (claims.epoch() == seen && mine.ahead.step()) {
       }
       // Spin a little (a layer's regions follow each other closely), then sleep so that an idle pool costs nothing.
-      for (int spin = 0; spin < 4000 && generation.load(std::memory_order_acquire) == seen; ++spin) _mm_pause();
-      if (generation.load(std::memory_order_acquire) == seen) {
+      for (int spin = 0; spin < 4000 && claims.epoch() == seen; ++spin) _mm_pause();
+      if (claims.epoch() == seen) {
         std::unique_lock lock(mutex);
         sleeping.fetch_add(1);
-        wake.wait(lock, [&] { return generation.load() != seen; });
+        wake.wait(lock, [&] { return claims.epoch() != seen; });
         sleeping.fetch_sub(1);
       }
+      if (const std::int64_t until = mine.parked_until.load(std::memory_order_relaxed); until != 0) park(mine, until);
       if (stop.load()) return;
-      seen = generation.load(std::memory_order_acquire);
-      ahead = share_of_next(worker);
-      work(worker);
-      // Either this sees that the caller waits, or the caller sees that none is active: both are in the one order of
-      // all such accesses. So the mutex is left alone as long as both sides spin; the same goes for `sleeping`.
-      if (active.fetch_sub(1) == 1 && waiting.load()) {
+      seen = claims.epoch();
+      mine.ahead = {};
+      // Either this sees that the caller waits, or the caller sees that all is done: both are in the one order of all
+      // such accesses. So the mutex is left alone as long as both sides spin; the same goes for `sleeping`.
+      if (work(seen, worker) && waiting.load()) {
         const std::lock_guard lock(mutex);
         done.notify_one();
       }
     }
   }
+
+  void park(Own& mine, std::int64_t until) {
+    std::unique_lock lock(mutex);
+    for (std::int64_t now = now_ns(); now < until && !stop.load(); now = now_ns())
+      wake.wait_for(lock, std::chrono::nanoseconds(until - now));
+    mine.parked_until.store(0, std::memory_order_relaxed);
+  }
+
+  // The caller's, when no task is left to claim.
+  void wait_for_others(std::uint32_t epoch) {
+    Own& mine = own[0];
+    for (int spin = 0; spin < kSpins && !claims.all_done(); ++spin) {
+      if (!mine.ahead.step()) _mm_pause();
+    }
+    if (claims.all_done()) return;
+    const std::int64_t begin = now_ns();
+    std::int64_t late = 0;  // a bit for each thread that is waited for, of the first 64
+    for (std::size_t w = 1; w < own.size() && w < 64; ++w)
+      late |= static_cast<std::int64_t>(own[w].holds.load(std::memory_order_relaxed) == epoch) << w;
+    {
+      std::unique_lock lock(mutex);
+      waiting.store(true);
+      done.wait(lock, [&] { return claims.all_done(); });
+      waiting.store(false);
+    }
+    const std::int64_t now = now_ns();
+    for (std::size_t w = 1; w < own.size() && w < 64; ++w) {
+      if ((late >> w & 1) != 0 && own[w].parking.waited(now, now - begin))
+        own[w].parked_until.store(own[w].parking.until(), std::memory_order_relaxed);
+    }
+  }
+
+  static constexpr int kSpins = 4000;
 };
 
-ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+ThreadPool::ThreadPool(int threads) {
   if (threads < 1 || threads > 1024) fail("threads = {}: must be from 1 to 1024", threads);
-  state_->threads = threads;
-  state_->own.resize(static_cast<std::size_t>(threads));
+  state_ = std::make_unique<State>(threads);
   try {
     for (int i = 1; i < threads; ++i) state_->workers.emplace_back([s = state_.get(), i] { s->loop(i); });
   } catch (const std::system_error& e) {
@@ -102,7 +162,7 @@ ThreadPool::~ThreadPool() {
   state_->stop.store(true);
   {
     const std::lock_guard lock(state_->mutex);
-    state_->generation.fetch_add(1);
+    state_->claims.begin(0);
   }
   state_->wake.notify_all();
   for (auto& w : state_->workers) w.join();
@@ -118,26 +178,16 @@ void ThreadPool::run(std::int64_t tasks, TaskRef f) {
     return;
   }
   s.task = &f;
-  s.tasks = tasks;
   s.error = nullptr;
-  s.next.store(s.threads, std::memory_order_relaxed);
-  s.active.store(s.threads - 1, std::memory_order_relaxed);
-  s.generation.fetch_add(1);
+  s.failed.store(false, std::memory_order_relaxed);
+  s.claims.begin(tasks);
+  const std::uint32_t epoch = s.claims.epoch();
   if (s.sleeping.load() > 0) {
     const std::lock_guard lock(s.mutex);
     s.wake.notify_all();
   }
-  s.own[0].ahead = s.share_of_next(0);
-  s.work(0);
-  for (int spin = 0; spin < 20000 && s.active.load(std::memory_order_acquire) != 0; ++spin) {
-    if (!s.own[0].ahead.step()) _mm_pause();
-  }
-  if (s.active.load(std::memory_order_acquire) != 0) {
-    std::unique_lock lock(s.mutex);
-    s.waiting.store(true);
-    s.done.wait(lock, [&] { return s.active.load() == 0; });
-    s.waiting.store(false);
-  }
+  s.work(epoch, 0);
+  s.wait_for_others(epoch);
   s.range_count = 0;
   if (s.error) std::rethrow_exception(s.error);
 }

@@ -25,5 +25,6 @@ void add_bench_memory_tokens(CLI::App& bench);
 void add_bench_train(CLI::App& bench);
 void add_bench_decode(CLI::App& bench);
 void add_bench_tokenizer(CLI::App& bench);
+void add_bench_contention(CLI::App& bench);
 
 }  // namespace hadal::cli

@@ -28,6 +28,7 @@ void add_bench(CLI::App& app) {
   add_bench_train(*verb);
   add_bench_decode(*verb);
   add_bench_tokenizer(*verb);
+  add_bench_contention(*verb);
 }
 
 }  // namespace hadal::cli

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
 #include "base/rng.h"
 #include "model/build.h"
@@ -58,6 +59,7 @@ DecodeResult bench_decode(kernels::Context& cx, const model::CausalLm& model, co
   }
   cx.set_profile(nullptr);
   result.profiled_seconds = seconds.back();
+  result.mean = std::accumulate(seconds.begin(), seconds.end(), 0.0) / static_cast<double>(seconds.size());
   std::sort(seconds.begin(), seconds.end());
   const double middle = static_cast<double>(s.context) + static_cast<double>(s.tokens) / 2;
   result.best = seconds.front();

@@ -12,10 +12,10 @@ struct DecodeBench {
 };
 
 struct DecodeResult {
-  double best = 0, median = 0;  // seconds of a token, trunk and logits
-  double weight_bytes = 0;      // read for a token: every dense weight, the chosen experts, the head
-  double cache_bytes = 0;       // read for a token at the middle of the run
-  double profiled_seconds = 0;  // of the one token that was profiled
+  double best = 0, median = 0, mean = 0;  // seconds of a token, trunk and logits
+  double weight_bytes = 0;                // read for a token: every dense weight, the chosen experts, the head
+  double cache_bytes = 0;                 // read for a token at the middle of the run
+  double profiled_seconds = 0;            // of the one token that was profiled
   kernels::Profile profile;
   double bytes() const { return weight_bytes + cache_bytes; }
 };

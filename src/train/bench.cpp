@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
 #include "base/rng.h"
 #include "model/accounting.h"
@@ -72,14 +73,15 @@ BenchResult bench_training(kernels::Context& cx, const BenchSettings& s) {
     if (profiled) r.profiled_seconds = t;
     if (i >= s.warmup && !profiled) seconds.push_back(t);
   }
+  r.mean = std::accumulate(seconds.begin(), seconds.end(), 0.0) / static_cast<double>(seconds.size());
   std::sort(seconds.begin(), seconds.end());
   r.seconds = seconds[seconds.size() / 2];
   r.tensor_bytes = tensor_memory().peak;
   r.resident_bytes = static_cast<std::size_t>(peak_memory_gib() * (1 << 30));
-  r.gemm_peak_flops = measure_gemm_peak(cx, model.act(), 4096);
+  if (s.peak) r.gemm_peak_flops = measure_gemm_peak(cx, model.act(), 4096);
   r.flops_per_token = model::train_flops_per_token(s.config, s.sequence);
   r.tokens_per_s = static_cast<double>(s.rows * s.sequence) / r.seconds;
-  r.share_of_peak = r.tokens_per_s * r.flops_per_token / r.gemm_peak_flops;
+  if (s.peak) r.share_of_peak = r.tokens_per_s * r.flops_per_token / r.gemm_peak_flops;
   return r;
 }
 

@@ -1,0 +1,209 @@
+// hadal bench contention: decode and training beside other busy processes, which the benchmark starts itself, as shares
+// of what the idle machine does.
+#include <CLI/CLI.hpp>
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/words.h"
+#include "cli/bench.h"
+#include "cli/json_out.h"
+#include "cli/options.h"
+#include "engine/bench.h"
+#include "model/load.h"
+#include "model/serve.h"
+#include "train/bench.h"
+#include "train/recipe.h"
+
+namespace hadal::cli {
+
+namespace {
+
+struct Arguments {
+  BenchOptions common;
+  std::string preset = "demo", dtype = "bf16";
+  std::int64_t tokens = 1000, steps = 10, rounds = 5;
+  int neighbours = 2;
+};
+
+// Processes that do nothing but compute, on whatever core the system gives them.
+class Neighbours {
+ public:
+  explicit Neighbours(int count) {
+    for (int i = 0; i < count; ++i) {
+      const pid_t parent = getpid(), child = fork();
+      if (child < 0) {
+        const int why = errno;
+        stop();
+        fail("cannot start a busy process: {}", std::strerror(why));
+      }
+      if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) _exit(0);
+        for (volatile unsigned n = 0;; n = n + 1) {
+        }
+      }
+      children_.push_back(child);
+    }
+    // The system spreads them over the cores first.
+    if (count > 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  ~Neighbours() { stop(); }
+  Neighbours(const Neighbours&) = delete;
+  Neighbours& operator=(const Neighbours&) = delete;
+
+ private:
+  void stop() {
+    for (const pid_t child : children_) {
+      kill(child, SIGKILL);
+      waitpid(child, nullptr, 0);
+    }
+    children_.clear();
+  }
+  std::vector<pid_t> children_;
+};
+
+// Rates in tokens/s by rounds.
+struct Row {
+  std::string name;
+  int threads = 0;
+  std::vector<std::vector<double>> rates;  // [neighbours][round]
+  double median(std::size_t neighbours) const {
+    std::vector<double> r = rates[neighbours];
+    std::sort(r.begin(), r.end());
+    return r[r.size() / 2];
+  }
+};
+
+class Bench {
+ public:
+  explicit Bench(const Arguments& a) : a_(a), config_(model::preset(a.preset)) {
+    const int all = a.common.threads > 0 ? a.common.threads : available_cpus();
+    for (const int threads : all == 1 ? std::vector{1} : std::vector{1, all}) {
+      pools_.push_back(std::make_unique<ThreadPool>(threads));
+      contexts_.push_back(std::make_unique<kernels::Context>(*pools_.back(), kernels::default_isa()));
+      for (const char* name : {"decode", "training"})
+        rows_.push_back({name, threads, std::vector<std::vector<double>>(static_cast<std::size_t>(a.neighbours) + 1)});
+    }
+  }
+
+  void measure() {
+    model::CausalLm model(config_, dtype_from_name(a_.dtype));
+    model::init_model(model, 1, config_.initializer_range);
+    model::pack_for_serving(*contexts_.back(), model);
+    for (std::int64_t round = 0; round < a_.rounds; ++round) {
+      for (int n = 0; n <= a_.neighbours; ++n) {
+        const Neighbours busy(n);
+        for (std::size_t c = 0; c < contexts_.size(); ++c) {
+          kernels::Context& cx = *contexts_[c];
+          const auto at = static_cast<std::size_t>(n);
+          rows_[2 * c].rates[at].push_back(
+              1 / engine::bench_decode(cx, model, {nn::MlaForm::latent, a_.common.quick ? 16 : 512, a_.tokens}).mean);
+          const train::BenchResult t = train::bench_training(cx, {.config = config_,
+                                                                  .compute = train::compute_type(a_.dtype),
+                                                                  .rows = a_.common.quick ? 1 : 8,
+                                                                  .sequence = a_.common.quick ? 16 : 256,
+                                                                  .warmup = a_.common.quick ? 0 : 2,
+                                                                  .steps = static_cast<int>(a_.steps),
+                                                                  .peak = false});
+          rows_[2 * c + 1].rates[at].push_back(t.tokens_per_s * t.seconds / t.mean);
+        }
+      }
+    }
+  }
+
+  // Against what one thread does beside as many.
+  double to_one_thread(const Row& row, std::size_t neighbours) const {
+    const auto one =
+        std::find_if(rows_.begin(), rows_.end(), [&](const Row& r) { return r.name == row.name && r.threads == 1; });
+    return row.median(neighbours) / one->median(neighbours);
+  }
+
+  void print() const {
+    fmt::print("{} {}, {}, median of {}: tokens/s, and as a share of idle, and of one thread beside as many\n",
+               a_.preset, a_.dtype, kernels::name_of(contexts_[0]->isa()),
+               plural(static_cast<std::uint64_t>(a_.rounds), "round"));
+    fmt::print("{:<10}{:>8}{:>12}{:>11}{:>9}{:>14}\n", "what", "threads", "neighbours", "tokens/s", "of idle",
+               "of 1 thread");
+    for (const Row& row : rows_) {
+      for (std::size_t n = 0; n < row.rates.size(); ++n)
+        fmt::print("{:<10}{:>8}{:>12}{:>11.0f}{:>9.2f}{:>14.2f}\n", row.name, row.threads, n, row.median(n),
+                   row.median(n) / row.median(0), to_one_thread(row, n));
+    }
+  }
+
+  json to_json() const {
+    json rows = json::array();
+    for (const Row& row : rows_) {
+      for (std::size_t n = 0; n < row.rates.size(); ++n)
+        rows.push_back({{"name", row.name},
+                        {"threads", row.threads},
+                        {"neighbours", n},
+                        {"tokens_per_s", row.median(n)},
+                        {"rounds", row.rates[n]},
+                        {"share_of_idle", row.median(n) / row.median(0)},
+                        {"share_of_one_thread", to_one_thread(row, n)}});
+    }
+    return {{"bench", "contention"},
+            {"isa", kernels::name_of(contexts_[0]->isa())},
+            {"preset", a_.preset},
+            {"dtype", a_.dtype},
+            {"rows", rows}};
+  }
+
+ private:
+  Arguments a_;
+  model::Config config_;
+  std::vector<std::unique_ptr<ThreadPool>> pools_;
+  std::vector<std::unique_ptr<kernels::Context>> contexts_;
+  std::vector<Row> rows_;
+};
+
+void run(Arguments a) {
+  if (a.common.quick) {
+    a.preset = "tiny";
+    a.tokens = 4;
+    a.steps = a.rounds = a.neighbours = 1;
+  }
+  Bench bench(a);
+  bench.measure();
+  if (a.common.json) {
+    print_json(bench.to_json());
+  } else {
+    bench.print();
+  }
+}
+
+}  // namespace
+
+void add_bench_contention(CLI::App& bench) {
+  CLI::App* verb = bench.add_subcommand("contention", "decode and training beside other busy processes");
+  auto a = std::make_shared<Arguments>();
+  add_bench_options(*verb, a->common);
+  verb->add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")")->capture_default_str();
+  verb->add_option("--dtype", a->dtype, "f32 or bf16")->capture_default_str();
+  verb->add_option("--neighbours", a->neighbours, "most busy processes")
+      ->transform(whole(0, 64))
+      ->capture_default_str();
+  verb->add_option("--rounds", a->rounds, "measurements of each whose median counts")
+      ->transform(whole(1, 1000))
+      ->capture_default_str();
+  verb->add_option("--tokens", a->tokens, "tokens of a decode")->transform(whole(1, 100000))->capture_default_str();
+  verb->add_option("--steps", a->steps, "steps of a training")->transform(whole(1, 1000))->capture_default_str();
+  verb->callback([a] { run(*a); });
+}
+
+}  // namespace hadal::cli
