@@ -11,7 +11,10 @@ namespace hadal {
 
 class Claims {
  public:
-  explicit Claims(int threads) : first_(static_cast<std::size_t>(threads)) {}
+  explicit Claims(int threads, std::uint32_t epoch = 0)
+      : first_(static_cast<std::size_t>(threads)), ticket_(std::uint64_t{epoch} << 32U) {
+    for (First& f : first_) f.epoch.store(epoch);
+  }
 
   // A region of at most 2^31 tasks. All tasks of the region before are done. What the tasks need to know is written
   // before.
@@ -63,9 +66,9 @@ class Claims {
     std::atomic<std::uint32_t> epoch{0};
   };
   std::vector<First> first_;
-  alignas(64) std::atomic<std::uint64_t> ticket_{0};  // epoch, and how many of the tasks behind the first ones are left
-  alignas(64) std::atomic<std::int64_t> left_{0};     // tasks that are not done
-  std::int64_t tasks_ = 0;                            // read after a claim, which keeps the region alive
+  alignas(64) std::atomic<std::uint64_t> ticket_;  // epoch, and how many of the tasks behind the first ones are left
+  alignas(64) std::atomic<std::int64_t> left_{0};  // tasks that are not done
+  std::int64_t tasks_ = 0;                         // read after a claim, which keeps the region alive
 };
 
 }  // namespace hadal
