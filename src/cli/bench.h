@@ -26,5 +26,6 @@ void add_bench_train(CLI::App& bench);
 void add_bench_decode(CLI::App& bench);
 void add_bench_tokenizer(CLI::App& bench);
 void add_bench_contention(CLI::App& bench);
+void add_bench_machine(CLI::App& bench);
 
 }  // namespace hadal::cli

@@ -53,8 +53,7 @@ class Neighbours {
       if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent) _exit(0);
-        for (volatile unsigned n = 0;; n = n + 1) {
-        }
+        for (;;) asm volatile("");
       }
       children_.push_back(child);
     }

@@ -20,6 +20,7 @@ void add_bench_options(CLI::App& verb, BenchOptions& options) {
 void add_bench(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("bench", "speed, as fractions of this machine's limits");
   verb->require_subcommand(1);
+  add_bench_machine(*verb);
   add_bench_gemm(*verb);
   add_bench_grouped(*verb);
   add_bench_attention(*verb);

@@ -1,0 +1,123 @@
+// hadal bench machine: the limits that every other figure is a share of, measured by code that no kernel shares.
+#include <CLI/CLI.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/words.h"
+#include "cli/bench.h"
+#include "cli/json_out.h"
+#include "kernels/context.h"
+#include "kernels/machine.h"
+
+namespace hadal::cli {
+
+namespace {
+
+// Rates on one thread, and on all.
+struct Row {
+  std::string name, how;
+  bool floating = false;  // operations of the arithmetic that kernels may use
+  double one = 0, all = 0;
+};
+
+std::string size_of(std::int64_t bytes) {
+  return bytes < 1 << 20 ? fmt::format("{} KiB", bytes >> 10) : fmt::format("{} MiB", bytes >> 20);
+}
+
+class Bench {
+ public:
+  explicit Bench(const BenchOptions& options)
+      : options_(options), one_(1), all_(options.threads > 0 ? options.threads : available_cpus()) {}
+
+  void measure() {
+    const int rounds = options_.quick ? 1 : 30;
+    for (const kernels::InstructionInfo& i : kernels::machine_instructions()) {
+      rates_.push_back({std::string(i.name), i.keeps_contract ? "" : "not in the order of docs/numerics.md",
+                        i.keeps_contract, kernels::instruction_rate(one_, i.instruction, rounds),
+                        kernels::instruction_rate(all_, i.instruction, rounds)});
+    }
+    const std::vector<std::int64_t> caches = kernels::cache_sizes();
+    // Half of a cache, so that nothing else pushes it out; the last one is shared by the threads.
+    for (std::size_t level = 0; level < caches.size(); ++level) {
+      const bool shared = level == 2;
+      read(fmt::format("L{} cache", level + 1), caches[level] / 2, shared ? 1 : all_.size(), options_.quick ? 1 : 20);
+    }
+    const std::int64_t last = caches.empty() ? 0 : caches.back();
+    read("memory", options_.quick ? 16 << 20 : memory_bytes(last), 1, options_.quick ? 1 : 3);
+  }
+
+  void print() const {
+    fmt::print("{:<18}{:>14}{:>14}\n", "instruction", "1 thread", plural(threads(), "thread"));
+    for (const Row& r : rates_)
+      fmt::print("{:<18}{:>8.1f} {:<5}{:>8.1f} {:<5}  {}\n", r.name, r.one / 1e9, unit(r), r.all / 1e9, unit(r), r.how);
+    fmt::print("\n{:<18}{:>14}{:>14}\n", "reads", "1 thread", plural(threads(), "thread"));
+    for (const Row& r : reads_)
+      fmt::print("{:<18}{:>8.1f} GB/s {:>8.1f} GB/s   {}\n", r.name, r.one / 1e9, r.all / 1e9, r.how);
+    fmt::print("\nkernels: {}\n", kernels::name_of(kernels::default_isa()));
+  }
+
+  json to_json() const {
+    json instructions = json::array(), reads = json::array();
+    for (const Row& r : rates_) {
+      instructions.push_back({{"name", r.name},
+                              {"keeps_contract", r.floating},
+                              {"one_thread_per_s", r.one},
+                              {"all_threads_per_s", r.all}});
+    }
+    for (const Row& r : reads_)
+      reads.push_back(
+          {{"name", r.name}, {"way", r.how}, {"one_thread_bytes_per_s", r.one}, {"all_threads_bytes_per_s", r.all}});
+    return {{"bench", "machine"},
+            {"isa", kernels::name_of(kernels::default_isa())},
+            {"threads", threads()},
+            {"instructions", instructions},
+            {"reads", reads}};
+  }
+
+ private:
+  std::uint64_t threads() const { return static_cast<std::uint64_t>(all_.size()); }
+  static const char* unit(const Row& r) { return r.name.starts_with("VPDP") || r.name == "TDPBUSD" ? "GOP/s" : "GF/s"; }
+
+  // At least four times the last cache, if memory has room for it.
+  static std::int64_t memory_bytes(std::int64_t last_cache) {
+    const std::int64_t free = std::int64_t{sysconf(_SC_AVPHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+    return std::min(std::max<std::int64_t>(1 << 30, 4 * last_cache), free / 2);
+  }
+
+  void read(const std::string& what, std::int64_t bytes, int times, int rounds) {
+    const kernels::ReadRate one = kernels::read_rate(one_, bytes, rounds),
+                            all = kernels::read_rate(all_, bytes * times, rounds);
+    reads_.push_back(
+        {fmt::format("{} ({})", what, size_of(bytes)), all.way, false, one.bytes_per_second, all.bytes_per_second});
+  }
+
+  BenchOptions options_;
+  ThreadPool one_, all_;
+  std::vector<Row> rates_, reads_;
+};
+
+}  // namespace
+
+void add_bench_machine(CLI::App& bench) {
+  CLI::App* verb = bench.add_subcommand("machine", "what this machine can do at most: arithmetic and reads");
+  auto a = std::make_shared<BenchOptions>();
+  add_bench_options(*verb, *a);
+  verb->callback([a] {
+    Bench b(*a);
+    b.measure();
+    if (a->json) {
+      print_json(b.to_json());
+    } else {
+      b.print();
+    }
+  });
+}
+
+}  // namespace hadal::cli

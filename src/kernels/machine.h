@@ -1,0 +1,42 @@
+// The machine's own limits: how fast it multiplies and adds out of registers, how fast it reads memory and its caches.
+// From code that no kernel shares, so that a kernel cannot hide behind a limit that has its own faults.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/threads.h"
+
+namespace hadal::kernels {
+
+enum class Instruction : std::uint8_t { f32_fma, bf16_dot, int8_dot, bf16_tile, int8_tile };
+
+struct InstructionInfo {
+  Instruction instruction;
+  std::string_view name;  // of the widest form that this machine has, as manuals spell it
+  // Multiplications and additions in the order of docs/numerics.md. AMX adds even and odd elements apart, and integer
+  // products are another arithmetic.
+  bool keeps_contract;
+};
+
+// What this machine has, f32_fma first.
+std::vector<InstructionInfo> machine_instructions();
+
+// Operations (a multiplication and an addition are two) in a second, on all threads of the pool together: the best of
+// `rounds` of about a millisecond.
+double instruction_rate(ThreadPool& pool, Instruction instruction, int rounds = 20);
+
+// Bytes of the caches of a core, of all levels up to the last one; empty if the system does not tell.
+std::vector<std::int64_t> cache_sizes();
+
+struct ReadRate {
+  double bytes_per_second = 0;
+  std::string way;  // that was the fastest: streams of a thread, and how far ahead it asks for memory
+};
+
+// Reading `bytes` of memory from end to end, a stretch for each thread: the best of several ways, each `rounds` times.
+ReadRate read_rate(ThreadPool& pool, std::int64_t bytes, int rounds);
+
+}  // namespace hadal::kernels
