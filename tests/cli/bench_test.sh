@@ -97,3 +97,36 @@ P
 grep -q "largest deviation" tokens.txt
 "$hadal" bench train --quick >train.txt
 grep -q "share of the matmul peak" train.txt
+
+"$hadal" bench machine --quick --json --threads 2 >machine.json
+"$hadal" bench machine --quick --threads 2 >machine.txt
+"$hadal" bench contention --quick --json --threads 2 >contention.json
+"$hadal" bench contention --quick --threads 2 >contention.txt
+python3 - <<'P'
+import json
+
+machine = json.load(open("machine.json"))
+assert list(machine) == ["bench", "isa", "threads", "instructions", "reads"], list(machine)
+assert machine["instructions"][0]["name"].startswith("VFMADD231PS"), machine
+for i in machine["instructions"]:
+    assert i["one_thread_per_s"] > 0 and i["all_threads_per_s"] > 0, i
+    assert i["keeps_contract"] == (i["name"].split()[0] in ("VFMADD231PS", "VDPBF16PS")), i
+assert machine["reads"][-1]["name"].startswith("memory"), machine
+for r in machine["reads"]:
+    assert r["one_thread_bytes_per_s"] > 0 and r["all_threads_bytes_per_s"] > 0 and "stream" in r["way"], r
+text = open("machine.txt").read()
+for row in machine["instructions"] + machine["reads"]:
+    assert row["name"] in text, row
+
+contention = json.load(open("contention.json"))
+assert list(contention) == ["bench", "isa", "preset", "dtype", "rows"], list(contention)
+rows = contention["rows"]
+assert [(r["name"], r["threads"], r["neighbours"]) for r in rows] == [
+    (name, threads, n) for threads in (1, 2) for name in ("decode", "training") for n in (0, 1)
+], rows
+for r in rows:
+    assert r["tokens_per_s"] > 0 and len(r["rounds"]) == 1, r
+    assert r["neighbours"] > 0 or r["share_of_idle"] == 1, r
+    assert r["threads"] > 1 or r["share_of_one_thread"] == 1, r
+assert open("contention.txt").read().count("training") == 4
+P
