@@ -52,13 +52,11 @@ bool has_tiles(unsigned kind) {
                : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
                  "xmm11", "xmm12", "xmm13", "xmm14", "xmm15")
 #define HADAL_ONE(name, wide, sum) name " %%" wide "14, %%" wide "15, %%" wide #sum "\n"
-#define HADAL_ALL(name, wide)                                                                              \
-  HADAL_ONE(name, wide, 0)                                                                                 \
-  HADAL_ONE(name, wide, 1)                                                                                 \
-  HADAL_ONE(name, wide, 2)                                                                                 \
-  HADAL_ONE(name, wide, 3) HADAL_ONE(name, wide, 4) HADAL_ONE(name, wide, 5) HADAL_ONE(name, wide, 6)      \
-      HADAL_ONE(name, wide, 7) HADAL_ONE(name, wide, 8) HADAL_ONE(name, wide, 9) HADAL_ONE(name, wide, 10) \
-          HADAL_ONE(name, wide, 11) HADAL_ONE(name, wide, 12) HADAL_ONE(name, wide, 13)
+#define HADAL_TWO(name, wide, a, b) HADAL_ONE(name, wide, a) HADAL_ONE(name, wide, b)
+#define HADAL_SIX(name, wide, a, b, c, d, e, f) \
+  HADAL_TWO(name, wide, a, b) HADAL_TWO(name, wide, c, d) HADAL_TWO(name, wide, e, f)
+#define HADAL_ALL(name, wide) \
+  HADAL_SIX(name, wide, 0, 1, 2, 3, 4, 5) HADAL_SIX(name, wide, 6, 7, 8, 9, 10, 11) HADAL_TWO(name, wide, 12, 13)
 constexpr double kSums = 14;
 
 // Factors of ordinary size: zeros would cost the processor less power.
