@@ -295,7 +295,7 @@ void fault_point(std::string_view name, const fs::path& path) {
   const int nth = colon == std::string_view::npos ? 1 : std::atoi(wanted + colon + 1);
   const auto second = colon == std::string_view::npos ? colon : spec.find(':', colon + 1);
   if (second != std::string_view::npos && path.string().find(spec.substr(second + 1)) == std::string::npos) return;
-  if (passed.fetch_add(1) + 1 == nth) ::kill(::getpid(), SIGKILL);
+  if (passed.fetch_add(1) + 1 == std::abs(nth)) ::kill(::getpid(), nth < 0 ? SIGSTOP : SIGKILL);
 }
 
 bool fault_planned(std::string_view name, std::int64_t number) {
