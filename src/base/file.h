@@ -126,8 +126,8 @@ class FolderLock : public OpenFolder {
 void remove_temporaries(const fs::path& folder);
 
 // Test hook: HADAL_FAULT="POINT[:N[:PART]]" kills the process (SIGKILL) at the N-th (first) time the point of that name
-// is passed for a path that contains PART (any path), or stops it (SIGSTOP) if N has a minus sign. Points: write, fsync,
-// rename, remove.
+// is passed for a path that contains PART (any path), or stops it (SIGSTOP) if N has a minus sign. Points: write,
+// fsync, rename, remove.
 void fault_point(std::string_view name, const fs::path& path);
 // Test hook: whether HADAL_FAULT is "NAME:FROM" or "NAME:FROM-TO" and `number` lies there. Names: loss (of a step).
 bool fault_planned(std::string_view name, std::int64_t number);
