@@ -56,6 +56,7 @@ void HfDir::read_index(const fs::path& index) {
 
 std::vector<std::string> HfDir::names() const {
   std::vector<std::string> result;
+  result.reserve(shard_of_.size());
   for (const auto& [name, shard] : shard_of_) result.push_back(name);
   return result;
 }

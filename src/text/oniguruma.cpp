@@ -209,9 +209,8 @@ class Writer {
       out_ += "[^\\x{A}]";
     } else if (c == 'R') {
       out_ += R"((?>\x{D}\x{A}|[\x{A}-\x{D}\x{85}\x{2028}\x{2029}]))";
-    } else if (std::string_view("AzZGK").find(c) != std::string_view::npos) {
-      out_ += {'\\', c};
-    } else if (c >= '1' && c <= '9' && (at_end() || !is_digit(regex_[at_]))) {
+    } else if (std::string_view("AzZGK").find(c) != std::string_view::npos ||
+               (c >= '1' && c <= '9' && (at_end() || !is_digit(regex_[at_])))) {
       out_ += {'\\', c};
     } else {
       character(c, out_);

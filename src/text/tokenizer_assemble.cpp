@@ -91,6 +91,7 @@ void build_ids(Tokenizer::Parts& parts) {
 
 void add_to_fingerprint(Tokenizer::Parts& parts) {
   std::vector<const AddedToken*> tokens;
+  tokens.reserve(parts.added.size());
   for (const AddedToken& token : parts.added) tokens.push_back(&token);
   std::sort(tokens.begin(), tokens.end(), [](const auto* a, const auto* b) { return a->id < b->id; });
   for (const AddedToken* t : tokens) {
@@ -129,7 +130,7 @@ Tokenizer Tokenizer::load(const fs::path& model_dir_or_json) {
   add_role(parts, "bos_token", kBosName, added);
   add_role(parts, "eos_token", kEosName, added);
   add_role(parts, "pad_token", kPadName, added);
-  if (parts.stop.ids.empty() && parts.role("eos_token")) parts.stop = {{*parts.role("eos_token")}, "the EOS token"};
+  if (const auto eos = parts.role("eos_token"); eos && parts.stop.ids.empty()) parts.stop = {{*eos}, "the EOS token"};
   for (AddedToken& token : parts.added) {
     token.control = std::any_of(parts.special_tokens.begin(), parts.special_tokens.end(),
                                 [&](const SpecialToken& role) { return role.id == token.id; });

@@ -206,6 +206,7 @@ std::string to_json(const StepMetrics& m) {
 
 std::vector<std::string> metric_keys() {
   std::vector<std::string> names;
+  names.reserve(std::size(kStepKeys) + 1 + std::size(kValidationKeys));
   for (const auto& key : kStepKeys) names.emplace_back(key.name);
   names.emplace_back("skipped");
   for (const auto& key : kValidationKeys) names.push_back("validation.NAME." + std::string(key.name));
