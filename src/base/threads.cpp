@@ -54,7 +54,9 @@ struct ThreadPool::State {
     ReadAhead ahead;
     std::atomic<std::uint32_t> holds{0};        // the region of which it has claimed tasks that are not done
     std::atomic<std::int64_t> parked_until{0};  // see Parking; 0: takes part
-    Parking parking;                            // the caller's
+    // The caller's.
+    Parking parking;
+    bool late = false;  // was waited for at the end of a region
   };
   std::vector<Own> own;  // of each thread
 
@@ -129,9 +131,7 @@ struct ThreadPool::State {
     }
     if (claims.all_done()) return;
     const std::int64_t begin = now_ns();
-    std::int64_t late = 0;  // a bit for each thread that is waited for, of the first 64
-    for (std::size_t w = 1; w < own.size() && w < 64; ++w)
-      late |= static_cast<std::int64_t>(own[w].holds.load(std::memory_order_relaxed) == epoch) << w;
+    for (Own& o : own) o.late = o.holds.load(std::memory_order_relaxed) == epoch;
     {
       std::unique_lock lock(mutex);
       waiting.store(true);
@@ -139,9 +139,9 @@ struct ThreadPool::State {
       waiting.store(false);
     }
     const std::int64_t now = now_ns();
-    for (std::size_t w = 1; w < own.size() && w < 64; ++w) {
-      if ((late >> w & 1) != 0 && own[w].parking.waited(now, now - begin))
-        own[w].parked_until.store(own[w].parking.until(), std::memory_order_relaxed);
+    for (Own& o : own) {
+      if (o.late && o.parking.waited(now, now - begin))
+        o.parked_until.store(o.parking.until(), std::memory_order_relaxed);
     }
   }
 

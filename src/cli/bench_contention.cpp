@@ -22,6 +22,7 @@
 #include "cli/bench.h"
 #include "cli/json_out.h"
 #include "cli/options.h"
+#include "cli/runtime.h"
 #include "engine/bench.h"
 #include "model/load.h"
 #include "model/serve.h"
@@ -90,7 +91,7 @@ struct Row {
 class Bench {
  public:
   explicit Bench(const Arguments& a) : a_(a), config_(model::preset(a.preset)) {
-    const int all = a.common.threads > 0 ? a.common.threads : available_cpus();
+    const int all = threads_or_all(a.common.threads);
     for (const int threads : all == 1 ? std::vector{1} : std::vector{1, all}) {
       pools_.push_back(std::make_unique<ThreadPool>(threads));
       contexts_.push_back(std::make_unique<kernels::Context>(*pools_.back(), kernels::default_isa()));

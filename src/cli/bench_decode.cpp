@@ -8,6 +8,7 @@
 
 #include "cli/bench_table.h"
 #include "cli/options.h"
+#include "cli/runtime.h"
 #include "engine/bench.h"
 #include "model/load.h"
 #include "model/serve.h"
@@ -78,7 +79,7 @@ void show(const Form& f, const Arguments& a, BenchTable& table) {
 }
 
 void run(const Arguments& a) {
-  ThreadPool pool(a.common.threads > 0 ? a.common.threads : available_cpus());
+  ThreadPool pool(threads_or_all(a.common.threads));
   kernels::Context cx(pool, kernels::default_isa());
   const model::Config config = model::preset(a.common.quick ? "tiny" : a.preset);
   model::CausalLm model(config, dtype_from_name(a.dtype));

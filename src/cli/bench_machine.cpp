@@ -13,6 +13,7 @@
 #include "base/words.h"
 #include "cli/bench.h"
 #include "cli/json_out.h"
+#include "cli/runtime.h"
 #include "kernels/context.h"
 #include "kernels/machine.h"
 
@@ -23,9 +24,14 @@ namespace {
 // Rates on one thread, and on all.
 struct Row {
   std::string name, how;
-  bool floating = false;  // operations of the arithmetic that kernels may use
+  bool keeps_contract = false;
+  const char* unit = "";
   double one = 0, all = 0;
 };
+
+bool is_integer(kernels::Instruction i) {
+  return i == kernels::Instruction::int8_dot || i == kernels::Instruction::int8_tile;
+}
 
 std::string size_of(std::int64_t bytes) {
   return bytes < 1 << 20 ? fmt::format("{} KiB", bytes >> 10) : fmt::format("{} MiB", bytes >> 20);
@@ -33,14 +39,14 @@ std::string size_of(std::int64_t bytes) {
 
 class Bench {
  public:
-  explicit Bench(const BenchOptions& options)
-      : options_(options), one_(1), all_(options.threads > 0 ? options.threads : available_cpus()) {}
+  explicit Bench(const BenchOptions& options) : options_(options), one_(1), all_(threads_or_all(options.threads)) {}
 
   void measure() {
     const int rounds = options_.quick ? 1 : 30;
     for (const kernels::InstructionInfo& i : kernels::machine_instructions()) {
       rates_.push_back({std::string(i.name), i.keeps_contract ? "" : "not in the order of docs/numerics.md",
-                        i.keeps_contract, kernels::instruction_rate(one_, i.instruction, rounds),
+                        i.keeps_contract, is_integer(i.instruction) ? "GOP/s" : "GF/s",
+                        kernels::instruction_rate(one_, i.instruction, rounds),
                         kernels::instruction_rate(all_, i.instruction, rounds)});
     }
     const std::vector<std::int64_t> caches = kernels::cache_sizes();
@@ -56,10 +62,10 @@ class Bench {
   void print() const {
     fmt::print("{:<18}{:>14}{:>14}\n", "instruction", "1 thread", plural(threads(), "thread"));
     for (const Row& r : rates_)
-      fmt::print("{:<18}{:>8.1f} {:<5}{:>8.1f} {:<5}  {}\n", r.name, r.one / 1e9, unit(r), r.all / 1e9, unit(r), r.how);
+      fmt::print("{:<18}{:>8.1f} {:<5}{:>8.1f} {:<5}  {}\n", r.name, r.one / 1e9, r.unit, r.all / 1e9, r.unit, r.how);
     fmt::print("\n{:<18}{:>14}{:>14}\n", "reads", "1 thread", plural(threads(), "thread"));
     for (const Row& r : reads_)
-      fmt::print("{:<18}{:>8.1f} GB/s {:>8.1f} GB/s   {}\n", r.name, r.one / 1e9, r.all / 1e9, r.how);
+      fmt::print("{:<18}{:>8.1f} {:<5}{:>8.1f} {:<5}  {}\n", r.name, r.one / 1e9, r.unit, r.all / 1e9, r.unit, r.how);
     fmt::print("\nkernels: {}\n", kernels::name_of(kernels::default_isa()));
   }
 
@@ -67,7 +73,7 @@ class Bench {
     json instructions = json::array(), reads = json::array();
     for (const Row& r : rates_) {
       instructions.push_back({{"name", r.name},
-                              {"keeps_contract", r.floating},
+                              {"keeps_contract", r.keeps_contract},
                               {"one_thread_per_s", r.one},
                               {"all_threads_per_s", r.all}});
     }
@@ -83,7 +89,6 @@ class Bench {
 
  private:
   std::uint64_t threads() const { return static_cast<std::uint64_t>(all_.size()); }
-  static const char* unit(const Row& r) { return r.name.starts_with("VPDP") || r.name == "TDPBUSD" ? "GOP/s" : "GF/s"; }
 
   // At least four times the last cache, if memory has room for it.
   static std::int64_t memory_bytes(std::int64_t last_cache) {
@@ -94,8 +99,8 @@ class Bench {
   void read(const std::string& what, std::int64_t bytes, int times, int rounds) {
     const kernels::ReadRate one = kernels::read_rate(one_, bytes, rounds),
                             all = kernels::read_rate(all_, bytes * times, rounds);
-    reads_.push_back(
-        {fmt::format("{} ({})", what, size_of(bytes)), all.way, false, one.bytes_per_second, all.bytes_per_second});
+    reads_.push_back({fmt::format("{} ({})", what, size_of(bytes)), all.way, false, "GB/s", one.bytes_per_second,
+                      all.bytes_per_second});
   }
 
   BenchOptions options_;

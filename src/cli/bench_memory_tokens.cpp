@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "cli/bench.h"
 #include "cli/json_out.h"
+#include "cli/runtime.h"
 #include "train/bench.h"
 #include "train/recipe.h"
 
@@ -89,7 +90,7 @@ void print_text(const Arguments& a, const std::vector<Row>& rows) {
 }
 
 void run(const Arguments& a) {
-  ThreadPool pool(a.common.threads > 0 ? a.common.threads : available_cpus());
+  ThreadPool pool(threads_or_all(a.common.threads));
   const kernels::Context cx(pool, kernels::default_isa());
   const std::int64_t shortest = a.common.quick ? 64 : 1024;
   model::Config config = model::preset(a.preset);

@@ -9,6 +9,7 @@
 #include "cli/bench.h"
 #include "cli/json_out.h"
 #include "cli/options.h"
+#include "cli/runtime.h"
 #include "train/bench.h"
 #include "train/recipe.h"
 
@@ -77,7 +78,7 @@ void run(Arguments a) {
     a.sequence = 16;
     a.steps = a.warmup = 1;
   }
-  ThreadPool pool(a.common.threads > 0 ? a.common.threads : available_cpus());
+  ThreadPool pool(threads_or_all(a.common.threads));
   kernels::Context cx(pool, kernels::default_isa());
   const train::BenchResult r = train::bench_training(cx, {.config = model::preset(a.preset),
                                                           .compute = train::compute_type(a.dtype),

@@ -5,11 +5,12 @@
 
 namespace hadal::cli {
 
+// 0: all CPUs this process may use.
+inline int threads_or_all(int threads) { return threads > 0 ? threads : available_cpus(); }
+
 class Runtime {
  public:
-  // threads 0: all CPUs this process may use.
-  explicit Runtime(int threads)
-      : pool_(threads > 0 ? threads : available_cpus()), context_(pool_, kernels::default_isa()) {}
+  explicit Runtime(int threads) : pool_(threads_or_all(threads)), context_(pool_, kernels::default_isa()) {}
   const kernels::Context& context() const { return context_; }
   int threads() const { return pool_.size(); }
 

@@ -37,8 +37,6 @@ data::Inputs open_inputs(const TextInputs& inputs) {
   return found;
 }
 
-int threads_of(const TextInputs& inputs) { return inputs.threads > 0 ? inputs.threads : available_cpus(); }
-
 void end_if_stopped(const char* what_is_left) {
   if (!stop_flag().load()) return;
   fmt::print(stderr, "hadal: stopped: {}\n", what_is_left);

@@ -24,7 +24,6 @@ struct TextInputs {
 void add_text_inputs(CLI::App& verb, TextInputs& inputs);
 // The files; prints what was left out. Throws Error.
 data::Inputs open_inputs(const TextInputs& inputs);
-int threads_of(const TextInputs& inputs);
 // What read_documents calls: moves the bar, and ends the program with a line when a signal asks for it.
 std::function<void(std::uint64_t)> reading_progress(Progress& progress);
 // Throws what ends the program with 130, after a line on stderr, if a signal asked for it.

@@ -17,6 +17,7 @@
 #include "cli/failure.h"
 #include "cli/json_out.h"
 #include "cli/options.h"
+#include "cli/runtime.h"
 #include "cli/text_inputs.h"
 #include "data/batches.h"
 #include "text/bpe_trainer.h"
@@ -90,7 +91,7 @@ void train(const Arguments& a) {
     merging->update(p.done);
     end_if_stopped("nothing was written");
   };
-  Counter counter(options, threads_of(a.inputs));
+  Counter counter(options, threads_or_all(a.inputs.threads));
   const data::Inputs files = open_inputs(a.inputs);
   NewFolder folder(a.out, a.replace, is_tokenizer_file);
   data::DocumentBatches batches([&](std::span<const data::WholeDocument> documents) { counter.batch(documents); },

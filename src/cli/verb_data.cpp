@@ -13,6 +13,7 @@
 #include "cli/json_out.h"
 #include "cli/options.h"
 #include "cli/print_table.h"
+#include "cli/runtime.h"
 #include "cli/text_inputs.h"
 #include "cli/verbs.h"
 #include "data/generate.h"
@@ -48,7 +49,7 @@ void prepare(PrepareArguments& a) {
   for (const std::string& warning : tokenizer.warnings()) warn(warning);
   const data::Inputs files = open_inputs(a.inputs);
   a.options.read = a.inputs.read;
-  a.options.threads = threads_of(a.inputs);
+  a.options.threads = threads_or_all(a.inputs.threads);
   Progress progress("preparing", static_cast<std::int64_t>(files.bytes), "bytes");
   a.options.progress = reading_progress(progress);
   const data::Prepared p = data::prepare(files, tokenizer, tokenizer.fingerprint(), a.out, a.options);

@@ -63,26 +63,16 @@ constexpr double kSums = 14;
 constexpr std::array<std::uint32_t, 2> kFloats{0x3F8CCCCD, 0xBE99999A}, kHalves{0x3F8D3E9A, 0xBE9A3F8D},
     kBytes{0x11223344, 0x05F60CE1};
 
-void f32_512(std::int64_t n) {
-  const auto& [x, y] = kFloats;
-  HADAL_REPEAT("zmm", HADAL_ALL("vfmadd231ps", "zmm"));
-}
-void f32_256(std::int64_t n) {
-  const auto& [x, y] = kFloats;
-  HADAL_REPEAT("ymm", HADAL_ALL("vfmadd231ps", "ymm"));
-}
-void bf16_512(std::int64_t n) {
-  const auto& [x, y] = kHalves;
-  HADAL_REPEAT("zmm", HADAL_ALL("vdpbf16ps", "zmm"));
-}
-void int8_512(std::int64_t n) {
-  const auto& [x, y] = kBytes;
-  HADAL_REPEAT("zmm", HADAL_ALL("vpdpbusd", "zmm"));
-}
-void int8_256(std::int64_t n) {
-  const auto& [x, y] = kBytes;
-  HADAL_REPEAT("ymm", HADAL_ALL("%{vex%} vpdpbusd", "ymm"));
-}
+#define HADAL_LOOP(function, wide, name, factors) \
+  void function(std::int64_t n) {                 \
+    const auto& [x, y] = factors;                 \
+    HADAL_REPEAT(wide, HADAL_ALL(name, wide));    \
+  }
+HADAL_LOOP(f32_512, "zmm", "vfmadd231ps", kFloats)
+HADAL_LOOP(f32_256, "ymm", "vfmadd231ps", kFloats)
+HADAL_LOOP(bf16_512, "zmm", "vdpbf16ps", kHalves)
+HADAL_LOOP(int8_512, "zmm", "vpdpbusd", kBytes)
+HADAL_LOOP(int8_256, "ymm", "%{vex%} vpdpbusd", kBytes)
 
 // Four tiles of sums, one of each factor, all of 16 rows of 64 bytes.
 #define HADAL_TILES(name)                                                                                            \

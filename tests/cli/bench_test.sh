@@ -1,10 +1,7 @@
 #!/usr/bin/env bash
 # Every benchmark of kernels runs on tiny sizes and prints the JSON that docs/bench.md describes. Times decide nothing.
 set -euo pipefail
-hadal=${HADAL:?path of the program}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
 # check NAME UNIT LIMITS ROWS WORD...: there must be LIMITS limits and ROWS rows at least, each WORD is in a row's name.
 check() {

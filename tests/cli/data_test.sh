@@ -1,10 +1,7 @@
 #!/usr/bin/env bash
 # data prepare and tokenizer train: whatever a user names, kills at any moment, full disks, memory that does not grow with the file.
 set -euo pipefail
-hadal=${HADAL:?path of the program}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 die() { echo "NO: $*"; exit 1; }
 # fails PATTERN COMMAND...: one line of error that has PATTERN in it.
 fails() {

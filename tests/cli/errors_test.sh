@@ -1,11 +1,8 @@
 #!/usr/bin/env bash
 # Every mistake a user can make gets one line that names the culprit, a non-zero exit, and nothing is lost.
 set -euo pipefail
-hadal=${HADAL:?path of the program}
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 data=${HADAL_TEST_DATA:?folder of test data}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
 bad=0
 
 # wrong WHAT PATTERN COMMAND...: the command must fail with one line that matches every word of PATTERN (split at |).
@@ -24,9 +21,7 @@ wrong() {
   echo "ok: ${what//$'\n'/ }: $(cut -c1-150 only.txt)"
 }
 
-"$hadal" data generate --seed 3 --bytes 60000 --out text.jsonl >/dev/null
-"$hadal" tokenizer train --vocab-size 400 --out tok text.jsonl >/dev/null 2>&1
-"$hadal" data prepare --tokenizer tok --input text.jsonl --out shards >/dev/null 2>&1
+small_text
 "$hadal" tokenizer train --vocab-size 300 --out other text.jsonl >/dev/null 2>&1
 "$hadal" data prepare --tokenizer other --input text.jsonl --out others >/dev/null 2>&1
 # The command line itself.

@@ -2,17 +2,12 @@
 # generate as a user meets it: streaming, JSON, where the text comes from, seeds, samples, both cache forms, stop strings,
 # a full context, Ctrl-C; and convert --no-mtp.
 set -euo pipefail
-hadal=${HADAL:?path of the program}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 bad=0
 check() { if "${@:2}"; then echo "ok: $1"; else echo "NO: $1"; bad=1; fi; }
 same() { [ "$1" = "$2" ]; }
 
-"$hadal" data generate --seed 3 --bytes 60000 --out text.jsonl >/dev/null
-"$hadal" tokenizer train --vocab-size 400 --out tok text.jsonl >/dev/null 2>&1
-"$hadal" data prepare --tokenizer tok --input text.jsonl --out shards >/dev/null 2>&1
+small_text
 printf '[model]\npreset = "tiny"\n[data]\ntokenizer = "tok"\ntrain = ["shards"]\nsequence_length = 64\n[train]\ntokens = 10240\nrows = 8\n' >recipe.toml
 "$hadal" pretrain recipe.toml --run run >/dev/null 2>&1
 model=$(ls -d run/checkpoints/step-* | tail -n 1)

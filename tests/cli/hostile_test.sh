@@ -3,25 +3,15 @@
 # numbers that are none. Each gives one clear line, no checkpoint is lost, and the run goes on or stops whole: afterwards
 # it comes to the same bits as a run that met nothing. What is waited for is the run's progress, never a time.
 set -euo pipefail
-hadal=${HADAL:?path of the program}
-work=$(mktemp -d)
-pid=
-finish() {
-  if [ -n "$pid" ] && kill -9 "$pid" 2>/dev/null; then echo "killed the run still going on"; fi
-  if mountpoint -q disk; then umount disk; fi
-  rm -rf "$work"
-}
-trap finish EXIT
-cd "$work"
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+unmount() { if mountpoint -q disk; then umount disk; fi; }
 die() {
   echo "NO: $*"
   if [ -f log ]; then tail -n 4 log; fi
   exit 1
 }
 
-"$hadal" data generate --seed 3 --bytes 60000 --out text.jsonl >/dev/null
-"$hadal" tokenizer train --vocab-size 400 --out tok text.jsonl >/dev/null 2>&1
-"$hadal" data prepare --tokenizer tok --input text.jsonl --out shards >/dev/null 2>&1
+small_text
 "$hadal" data generate --seed 4 --bytes 60000 --out other.jsonl >/dev/null
 "$hadal" data prepare --tokenizer tok --input other.jsonl --out other >/dev/null 2>&1
 cat >recipe.toml <<E

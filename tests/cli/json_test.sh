@@ -2,10 +2,7 @@
 # --json: every verb that finds something out prints it as one line of JSON and nothing else on standard output, with
 # the figures that its text has.
 set -euo pipefail
-hadal=${HADAL:?path of the program}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 bad=0
 
 cat >look.py <<'P'

@@ -2,17 +2,12 @@
 # An own config: printed as a template, changed, trained. A checkpoint that transformers saved: continued, and loaded back. (tools/continue_check.py,
 # a part of make oracle, does the second with transformers at both ends.)
 set -euo pipefail
-hadal=${HADAL:?path of the program}
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 data=${HADAL_TEST_DATA:?folder of test data}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
 bad=0
 check() { if eval "$2"; then echo "ok: $1"; else echo "NO: $1"; bad=1; fi; }
 
-"$hadal" data generate --seed 3 --bytes 60000 --out text.jsonl >/dev/null
-"$hadal" tokenizer train --vocab-size 300 --out tok text.jsonl >/dev/null 2>&1
-"$hadal" data prepare --tokenizer tok --out shards text.jsonl >/dev/null 2>&1
+small_text 300
 printf '[data]\ntokenizer = "tok"\ntrain = ["shards"]\nsequence_length = 32\n[train]\ntokens = 2560\nrows = 4\n' >recipe.toml
 
 # A template, changed by hand, trained; the checkpoint has the changed sizes.

@@ -2,11 +2,8 @@
 # docs/own-text.md word for word: its sh blocks are run in their order, its toml block is the recipe. A line that ends in "# press Ctrl-C" is
 # interrupted once a few steps are done.
 set -euo pipefail
-hadal=${HADAL:?path of the program}
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 page=${HADAL_SOURCE_DIR:?folder of the sources}/docs/own-text.md
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
 bad=0 number=0
 check() { if eval "$2"; then echo "ok: $1"; else echo "NO: $1"; bad=1; fi; }
 mkdir bin texts texts/notes

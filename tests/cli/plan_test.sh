@@ -2,18 +2,13 @@
 # hadal plan train, and what hadal pretrain refuses: the plan's parts add up, a run that cannot fit ends in one line before
 # it has begun, and what that line proposes does fit.
 set -euo pipefail
-hadal=${HADAL:?path of the program}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 die() {
   echo "NO: $*"
   exit 1
 }
 
-"$hadal" data generate --seed 3 --bytes 60000 --out text.jsonl >/dev/null
-"$hadal" tokenizer train --vocab-size 400 --out tok text.jsonl >/dev/null 2>&1
-"$hadal" data prepare --tokenizer tok --input text.jsonl --out shards >/dev/null 2>&1
+small_text
 cat >recipe.toml <<'T'
 [model]
 preset = "tiny"

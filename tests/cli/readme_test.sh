@@ -2,11 +2,8 @@
 # README's block "Use", word for word and in order, in an empty folder beside which only recipes/ and tests/ of the
 # repository lie, as in a checkout. Its models are small; what it names exists.
 set -euo pipefail
-hadal=${HADAL:?path of the program}
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 source=${HADAL_SOURCE_DIR:?folder of the repository}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
 ln -s "$source/recipes" "$source/tests" .
 mkdir bin && ln -s "$hadal" bin/hadal
 export PATH="$work/bin:$PATH"

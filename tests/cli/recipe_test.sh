@@ -2,11 +2,8 @@
 # Recipes on the command line: shown, set over, refused alike by plan and pretrain; sizes by keys; a config.json from a
 # template; weights to start from that lack MTP modules; options that are numbers.
 set -euo pipefail
-hadal=${HADAL:?path of the program}
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 data=${HADAL_TEST_DATA:?folder of test data}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
 die() {
   echo "NO: $*"
   exit 1

@@ -2,24 +2,14 @@
 # A run from outside: its folder is moved or replaced while it trains, it is resumed without its recipe, its terminal
 # goes away, its output is closed. What is waited for is the run's progress, never a time.
 set -euo pipefail
-hadal=${HADAL:?path of the program}
-work=$(mktemp -d)
-pid=
-finish() {
-  if [ -n "$pid" ] && kill -9 "$pid" 2>/dev/null; then echo "killed the run still going on"; fi
-  rm -rf "$work"
-}
-trap finish EXIT
-cd "$work"
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 die() {
   echo "NO: $*"
   if [ -f log ]; then tail -n 4 log; fi
   exit 1
 }
 
-"$hadal" data generate --seed 3 --bytes 60000 --out text.jsonl >/dev/null
-"$hadal" tokenizer train --vocab-size 400 --out tok text.jsonl >/dev/null 2>&1
-"$hadal" data prepare --tokenizer tok --input text.jsonl --out shards >/dev/null 2>&1
+small_text
 cat >recipe.toml <<E2
 [model]
 preset = "tiny"

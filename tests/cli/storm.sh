@@ -2,15 +2,7 @@
 # Kills follow the run's progress, not the clock: some at a random moment after a new checkpoint is seen, some at fault
 # points (HADAL_FAULT, src/base/file.h) inside the save after it, at a random file.
 #   make_tokens; a recipe.toml with checkpoint.every = $every, then: calm_run; storm SEED; last_leg; compare_runs
-hadal=${HADAL:?path of the program}
-work=$(mktemp -d)
-pid=
-finish() {
-  if [ -n "$pid" ] && kill -9 "$pid" 2>/dev/null; then echo "killed the run still going on"; fi
-  rm -rf "$work"
-}
-trap finish EXIT
-cd "$work"
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 die() {
   echo "NO: $*"
   if [ -f leg.log ]; then tail -n 3 leg.log; fi

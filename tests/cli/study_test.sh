@@ -2,10 +2,7 @@
 # hadal study: the variants differ in what they should and in nothing else, gamma = 0 freezes the bias, nothing is trained
 # twice, an interrupted study goes on to the same figures.
 set -euo pipefail
-hadal=${HADAL:?path of the program}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 bad=0
 check() { if eval "$2"; then echo "ok: $1"; else echo "NO: $1"; bad=1; fi; }
 

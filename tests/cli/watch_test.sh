@@ -1,16 +1,11 @@
 #!/usr/bin/env bash
 # hadal watch: before, during and after a run; one frame, plain lines, and a terminal that Ctrl-C leaves as it was.
 set -euo pipefail
-hadal=${HADAL:?path of the program}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 bad=0
 check() { if eval "$2"; then echo "ok: $1"; else echo "NO: $1"; bad=1; fi; }
 
-"$hadal" data generate --seed 3 --bytes 60000 --out text.jsonl >/dev/null
-"$hadal" tokenizer train --vocab-size 400 --out tok text.jsonl >/dev/null 2>&1
-"$hadal" data prepare --tokenizer tok --input text.jsonl --out shards >/dev/null 2>&1
+small_text
 printf '[model]\npreset = "tiny"\n[data]\ntokenizer = "tok"\ntrain = ["shards"]\nheldout = "shards"\nsequence_length = 32\n[train]\ntokens = 3840\nrows = 4\n' >recipe.toml
 
 check "a run that has not begun" '[[ $("$hadal" watch run --once) == *"no step yet"* ]]'

@@ -13,6 +13,28 @@ namespace {
 
 constexpr std::size_t kGap = 2, kMinColumn = 8;
 
+using Widths = std::vector<std::size_t>;
+
+const std::string& cell(const std::vector<std::string>& row, std::size_t column) {
+  static const std::string none;
+  return column < row.size() ? row[column] : none;
+}
+
+std::size_t sum(const Widths& widths) {
+  return std::accumulate(widths.begin(), widths.end(), kGap * (widths.size() - 1));
+}
+
+// The cells of a line, each in its column: numbers at the right of it, texts at the left.
+std::string aligned(const std::vector<std::string>& cells, const Widths& widths, const std::vector<bool>& numbers) {
+  std::string line;
+  for (std::size_t c = 0; c < widths.size(); ++c) {
+    const std::string space(widths[c] - std::min(widths[c], shown_width(cells[c])), ' ');
+    line += (c > 0 ? std::string(kGap, ' ') : "") + (numbers[c] ? space + cells[c] : cells[c] + space);
+  }
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line;
+}
+
 bool is_neutral(const std::string& cell) { return cell.empty() || cell == "-" || cell == "?"; }
 
 // Digits with what may stand in and around them, a suffix such as k or % at the end.
@@ -67,34 +89,27 @@ std::vector<bool> number_columns(const Table& table) {
 std::vector<std::string> text_table(const Table& table, std::size_t width) {
   if (table.empty()) return {};
   const std::vector<bool> numbers = number_columns(table);
-  std::vector<std::size_t> widths(numbers.size(), 0);
+  Widths widths(numbers.size(), 0);
   for (const auto& row : table) {
     for (std::size_t c = 0; c < std::min(row.size(), widths.size()); ++c)
       widths[c] = std::max(widths[c], shown_width(row[c]));
   }
-  const auto all = [&] { return std::accumulate(widths.begin(), widths.end(), kGap * (widths.size() - 1)); };
-  while (all() > width) {
+  while (sum(widths) > width) {
     const auto widest = std::max_element(widths.begin(), widths.end());
     if (*widest <= kMinColumn) break;
     --*widest;
   }
   std::vector<std::string> lines;
   for (const auto& row : table) {
-    std::string line;
-    for (std::size_t c = 0; c < widths.size(); ++c) {
-      const std::string cell = shortened(c < row.size() ? row[c] : "", widths[c]);
-      const std::string space(widths[c] - shown_width(cell), ' ');
-      line += (c > 0 ? std::string(kGap, ' ') : "") + (numbers[c] ? space + cell : cell + space);
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    lines.push_back(cut_to_width(line, width));
+    std::vector<std::string> cells;
+    cells.reserve(widths.size());
+    for (std::size_t c = 0; c < widths.size(); ++c) cells.push_back(shortened(cell(row, c), widths[c]));
+    lines.push_back(cut_to_width(aligned(cells, widths, numbers), width));
   }
   return lines;
 }
 
 namespace {
-
-using Widths = std::vector<std::size_t>;
 
 std::size_t longest_word(const std::string& text) {
   std::size_t longest = 0;
@@ -104,15 +119,6 @@ std::size_t longest_word(const std::string& text) {
     begin = end + 1;
   }
   return longest;
-}
-
-const std::string& cell(const std::vector<std::string>& row, std::size_t column) {
-  static const std::string none;
-  return column < row.size() ? row[column] : none;
-}
-
-std::size_t sum(const Widths& widths) {
-  return std::accumulate(widths.begin(), widths.end(), kGap * (widths.size() - 1));
 }
 
 // Widths of some of a table's columns, no wider than `width` together if the longest words let them.
@@ -163,6 +169,9 @@ std::vector<std::string> lines_of(const std::string& text, std::size_t width) {
 void add_block(std::vector<std::string>& out, const Table& table, const std::vector<std::size_t>& columns,
                const std::vector<bool>& numbers, std::size_t width) {
   const Widths widths = fitted(table, columns, numbers, width);
+  std::vector<bool> numbers_here;
+  numbers_here.reserve(columns.size());
+  for (const std::size_t c : columns) numbers_here.push_back(numbers[c]);
   for (const auto& row : table) {
     const bool header = &row == &table.front();
     std::vector<std::vector<std::string>> cells;
@@ -172,16 +181,13 @@ void add_block(std::vector<std::string>& out, const Table& table, const std::vec
       height = std::max(height, cells.back().size());
     }
     for (std::size_t l = 0; l < height; ++l) {
-      std::string line;
-      for (std::size_t i = 0; i < columns.size(); ++i) {
+      std::vector<std::string> texts;
+      for (const std::vector<std::string>& lines : cells) {
         // A header stands right above its column, a text begins in the first line of its row.
-        const std::size_t skipped = header ? height - cells[i].size() : 0;
-        const std::string text = l < skipped || l - skipped >= cells[i].size() ? "" : cells[i][l - skipped];
-        const std::string space(widths[i] - std::min(widths[i], shown_width(text)), ' ');
-        line += (i > 0 ? std::string(kGap, ' ') : "") + (numbers[columns[i]] ? space + text : text + space);
+        const std::size_t skipped = header ? height - lines.size() : 0;
+        texts.push_back(l < skipped ? "" : cell(lines, l - skipped));
       }
-      line.erase(line.find_last_not_of(' ') + 1);
-      out.push_back(line);
+      out.push_back(aligned(texts, widths, numbers_here));
     }
   }
 }
