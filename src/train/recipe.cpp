@@ -32,10 +32,16 @@ void append_value(std::string& out, const T& v) {
   }
 }
 
+// A key without a default: a recipe that does not name it is a plan's only.
+bool is_needed(const RecipeKey& key) {
+  return key.name == "data.tokenizer" || key.name == "data.train" || key.name == "train.tokens";
+}
+
 // "# help", and what the value would be if the key were not set.
 std::string comment_of(const RecipeKey& key, const RecipeKey& default_key) {
   const std::string own = value_text(default_key);
   const bool same = own == value_text(key);
+  if (is_needed(key)) return fmt::format("# {} (needed)", key.help);
   return fmt::format("# {} ({})", key.help, same ? "default" : "default: " + own);
 }
 
@@ -87,7 +93,9 @@ std::string to_toml(const Recipe& recipe) {
       out += fmt::format("{}[{}]\n", section.empty() ? "" : "\n", s);
       section = s;
     }
-    out += fmt::format("{} = {}  {}\n", all[i].name.substr(dot + 1), value_text(all[i]), comment_of(all[i], own[i]));
+    const bool unnamed = is_needed(all[i]) && value_text(all[i]) == value_text(own[i]);
+    out += fmt::format("{}{} = {}  {}\n", unnamed ? "# " : "", all[i].name.substr(dot + 1), value_text(all[i]),
+                       comment_of(all[i], own[i]));
   }
   return out;
 }

@@ -30,7 +30,7 @@ constexpr Bound kBounds[] = {{"model.vocab_size", 0, 1 << 24},
                              {"data.seed", 0, kAny},
                              {"data.fim_rate", 0, 1},
                              {"data.split_rate", 0, 1},
-                             {"train.tokens", 0, kTokens},
+                             {"train.tokens", 1, kTokens},
                              {"train.rows", 1, kAny},
                              {"train.rows_start", 0, kAny},
                              {"train.ramp_share", 0, 1},
@@ -98,11 +98,20 @@ class Checker {
   void data() const;
 
  private:
+  bool is_set(std::string_view key) const { return sources_.contains(key); }
+  std::string value_of(std::string_view key) const { return value_text(*find_key(all_, key)); }
   void want(bool ok, std::string_view key, std::string_view rule) const {
     if (ok) return;
     const auto found = sources_.find(key);
-    fail("{}: key '{}' = {}: must be {}", found != sources_.end() ? found->second : sources_.at(""), key,
-         value_text(*find_key(all_, key)), rule);
+    fail("{}: key '{}' = {}: must be {}", found != sources_.end() ? found->second : sources_.at(""), key, value_of(key),
+         rule);
+  }
+  // Of two keys, what `key` must be beside `other`: the one that was set is named first, with the value of both.
+  void want_beside(bool ok, std::string_view key, std::string_view other, std::string_view rule) const {
+    if (ok) return;
+    if (is_set(key) || !is_set(other)) want(false, key, fmt::format("{} ({} = {})", rule, other, value_of(other)));
+    fail("{}: key '{}' = {}: {} = {} must be {}", sources_.find(other)->second, other, value_of(other), key,
+         value_of(key), rule);
   }
 
   const Recipe& r_;
@@ -120,6 +129,7 @@ void Checker::numbers() const {
   for (const Bound& b : kBounds) {
     const std::string rule =
         b.high == kAny ? fmt::format("{} or more", b.low) : fmt::format("from {:.17g} to {:.17g}", b.low, b.high);
+    if (!is_set(b.key)) continue;  // train.tokens not named yet
     for (const double v : numbers_of(*find_key(all_, b.key))) want(v >= b.low && v <= b.high, b.key, rule);
   }
   const auto& o = r_.optimizer;
@@ -142,35 +152,46 @@ void Checker::choices() const {
 
 void Checker::rows() const {
   const auto& t = r_.train;
-  want(t.rows <= static_cast<std::int64_t>(kStepTokens) / r_.data.sequence_length, "train.rows",
-       "so few that rows x data.sequence_length is at most 134217728");
-  want(t.micro_rows == 0 || t.rows % t.micro_rows == 0, "train.micro_rows", "0 or a divisor of train.rows");
+  want_beside(t.rows <= static_cast<std::int64_t>(kStepTokens) / r_.data.sequence_length, "train.rows",
+              "data.sequence_length", "so few that rows x data.sequence_length is at most 134217728");
+  want_beside(t.micro_rows == 0 || t.rows % t.micro_rows == 0, "train.micro_rows", "train.rows",
+              "0 or a divisor of train.rows");
   const std::int64_t multiple = rows_multiple(r_);
-  want((t.micro_rows == 0 || multiple % t.micro_rows == 0) && t.rows % multiple == 0, "train.rows_multiple",
-       "0 or a multiple of train.micro_rows that divides train.rows");
-  want(t.rows_start <= t.rows && t.rows_start % multiple == 0, "train.rows_start",
-       fmt::format("0 or a multiple of {} up to train.rows", multiple));
+  want_beside(t.micro_rows == 0 || multiple % t.micro_rows == 0, "train.rows_multiple", "train.micro_rows",
+              "0 or a multiple of train.micro_rows");
+  want_beside(t.rows % multiple == 0, "train.rows_multiple", "train.rows", "0 or a divisor of train.rows");
+  want_beside(t.rows_start <= t.rows, "train.rows_start", "train.rows", "at most train.rows");
+  want_beside(t.rows_start % multiple == 0, "train.rows_start",
+              t.rows_multiple > 0 ? "train.rows_multiple" : "train.micro_rows",
+              fmt::format("0 or a multiple of {}", multiple));
 }
 
 void Checker::schedules() const {
   const auto& lr = r_.lr;
-  want(lr.warmup_share + lr.stable_share <= 1, "lr.stable_share", "from 0 to 1 - lr.warmup_share");
-  want(lr.tail_from.size() == lr.tail_lr.size(), "lr.tail_lr", "as long as lr.tail_from");
+  want_beside(lr.warmup_share + lr.stable_share <= 1, "lr.stable_share", "lr.warmup_share",
+              "from 0 to 1 - lr.warmup_share");
+  want_beside(lr.tail_from.size() == lr.tail_lr.size(), "lr.tail_lr", "lr.tail_from", "as long as lr.tail_from");
   want(std::is_sorted(lr.tail_from.begin(), lr.tail_from.end()), "lr.tail_from", "in rising order");
-  double most = std::max(lr.peak, lr.final);
-  for (const double v : lr.tail_lr) most = std::max(most, v);
-  want(most * r_.optimizer.weight_decay <= 1, "optimizer.weight_decay",
-       fmt::format("at most 1 / {} (the highest learning rate): a step must not turn weights round", most));
+  const double highest_tail = lr.tail_lr.empty() ? 0 : *std::max_element(lr.tail_lr.begin(), lr.tail_lr.end());
+  for (const auto& [key, rate] :
+       {std::pair{"lr.peak", lr.peak}, std::pair{"lr.final", lr.final}, std::pair{"lr.tail_lr", highest_tail}}) {
+    want_beside(rate * r_.optimizer.weight_decay <= 1, key, "optimizer.weight_decay",
+                "at most 1 / optimizer.weight_decay: a step must not turn weights round");
+  }
 }
 
 void Checker::data() const {
   const auto& d = r_.data;
+  // Where nothing is said of them a plan does without.
+  want(!d.tokenizer.empty() || !is_set("data.tokenizer"), "data.tokenizer", "a folder with tokenizer.json");
+  want(!d.train.empty() || !is_set("data.train"), "data.train", "one folder of token shards at least");
+  want(std::find(d.train.begin(), d.train.end(), "") == d.train.end(), "data.train", "names of folders, none empty");
   want(d.weights.empty() || *std::max_element(d.weights.begin(), d.weights.end()) > 0, "data.weights",
        "above 0 somewhere");
-  want(d.weights.empty() || d.weights.size() == d.train.size(), "data.weights",
-       "one number for each folder of data.train");
-  want(d.epochs.empty() || d.epochs.size() == d.train.size(), "data.epochs",
-       "one number for each folder of data.train");
+  want_beside(d.weights.empty() || d.weights.size() == d.train.size(), "data.weights", "data.train",
+              "one number for each folder of data.train");
+  want_beside(d.epochs.empty() || d.epochs.size() == d.train.size(), "data.epochs", "data.train",
+              "one number for each folder of data.train");
 }
 
 }  // namespace

@@ -8,10 +8,25 @@
 
 namespace hadal::train {
 
+namespace {
+
+// What `read` makes of the file or folder that `key` names; its Error begins with the key.
+template <class Read>
+auto of_key(const char* key, Read read) {
+  try {
+    return read();
+  } catch (const Error& e) {
+    fail("{}: {}", key, e.what());
+  }
+}
+
+}  // namespace
+
 model::Config architecture(const Recipe& r) {
   const auto& m = r.model;
-  if (!m.config.empty()) return model::load_config(m.config, m.fields);
-  if (m.preset.empty() && !m.init_from.empty()) return model::load_config(m.init_from, m.fields);
+  if (!m.config.empty()) return of_key("model.config", [&] { return model::load_config(m.config, m.fields); });
+  if (m.preset.empty() && !m.init_from.empty())
+    return of_key("model.init_from", [&] { return model::load_config(m.init_from, m.fields); });
   return model::preset(m.preset.empty() ? "demo" : m.preset, m.fields);
 }
 
@@ -42,7 +57,7 @@ model::Config config_of(const Recipe& r, const text::Tokenizer& tokenizer) {
   if (r.model.vocab_size > 0) {
     c.vocab_size = r.model.vocab_size;
   } else if (!r.model.init_from.empty()) {
-    c.vocab_size = model::load_config(r.model.init_from).vocab_size;
+    c.vocab_size = of_key("model.init_from", [&] { return model::load_config(r.model.init_from).vocab_size; });
     source = r.model.init_from + ": vocab_size";
   } else {
     c.vocab_size = own;
@@ -105,6 +120,7 @@ void check_data(const data::Loader& loader, const Recipe& r) {
 
 void require_named(const Recipe& r) {
   if (r.data.tokenizer.empty()) fail("key 'data.tokenizer' is needed: a folder with tokenizer.json");
+  if (r.data.train.empty()) fail("key 'data.train' is needed: folders of token shards (hadal data prepare)");
   if (r.train.tokens == 0) fail("key 'train.tokens' is needed: how many tokens to train on");
 }
 
@@ -122,7 +138,7 @@ std::string not_named_yet(const Recipe& r) {
 }  // namespace
 
 LoaderRows open_rows(const Recipe& recipe, const text::Tokenizer& tokenizer) {
-  LoaderRows rows(loader_options(recipe, tokenizer));
+  LoaderRows rows = of_key("data.train", [&] { return LoaderRows(loader_options(recipe, tokenizer)); });
   check_data(rows.loader(), recipe);
   return rows;
 }
@@ -151,17 +167,18 @@ Opened open_recipe(const Recipe& r, Need need) {
   if (need != Need::plan) require_named(r);
   Opened o;
   if (!r.data.tokenizer.empty()) {
-    o.tokenizer = text::Tokenizer::load(r.data.tokenizer);
+    o.tokenizer = of_key("data.tokenizer", [&] { return text::Tokenizer::load(r.data.tokenizer); });
     o.config = config_of(r, *o.tokenizer);
   } else {
     o.config = architecture(r);
     if (r.model.vocab_size > 0) o.config.vocab_size = r.model.vocab_size;
     check_model(r, o.config);
   }
-  if (!r.model.init_from.empty() && need != Need::resumption) o.notes = model::check_start(o.config, r.model.init_from);
+  if (!r.model.init_from.empty() && need != Need::resumption)
+    o.notes = of_key("model.init_from", [&] { return model::check_start(o.config, r.model.init_from); });
   if (o.tokenizer) {
     if (need != Need::plan || !r.data.train.empty()) o.rows.emplace(open_rows(r, *o.tokenizer));
-    o.heldout = open_validation(r, *o.tokenizer);
+    o.heldout = of_key("data.heldout", [&] { return open_validation(r, *o.tokenizer); });
   }
   if (const std::string list = not_named_yet(r); !list.empty())
     o.notes.push_back("not named, so not looked at: " + list);

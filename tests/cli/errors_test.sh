@@ -151,7 +151,7 @@ wrong "limit that is no size" "--memory-limit" "$hadal" pretrain good.toml --run
 wrong "plan of a wrong recipe" "key.toml|train.row|train.rows" "$hadal" plan train key.toml
 wrong "plan without a kind" "hadal plan: a verb is needed|train" "$hadal" plan
 set_to 'model.config=none' "cannot open none"
-set_to 'train.tokens=0' "'train.tokens' is needed"
+set_to 'train.tokens=0' "'train.tokens' = 0: must be from 1"
 set_to 'train.tokens=1.5' "'train.tokens' must be an integer, not 1.5"
 set_to 'train.rows=0' "'train.rows' = 0"
 set_to 'train.rows=99999999999' "'train.rows' = 99999999999|rows x data.sequence_length"
@@ -161,7 +161,7 @@ set_to 'data.sequence_length=0' "'data.sequence_length' = 0"
 set_to 'data.sequence_length=100000' "positions for 1024"
 set_to 'data.sequence_length=9223372036854775808' "not representable"
 set_to 'data.train=[3]' "'data.train' must be a list of strings"
-set_to 'data.train=[]' "no training data"
+set_to 'data.train=[]' "'data.train' = []: must be one folder"
 set_to 'data.train=["none"]' "none: there is no such folder"
 set_to 'data.heldout=tok' "tok: no token shards"
 set_to 'data.heldout=others' "others: the token shards were made with another tokenizer than tok"

@@ -37,7 +37,8 @@ echo "ok: --set, --threads"
 
 # What cannot work is refused alike, and no folder is made.
 for set in 'data.sequence_length=2000' 'model.num_nextn_predict_layers=200' 'data.train=nowhere' 'data.heldout=nowhere' 'model.vocab_size=9' \
-  'model.init_from=nowhere' 'model.n_group=3' 'data.epochs=0.1' 'optimizer.eps=1e-46' 'train.micro_rows=3' 'model.hidden_sise=4' 'lr.lr=1'; do
+  'model.init_from=nowhere' 'model.n_group=3' 'data.epochs=0.1' 'optimizer.eps=1e-46' 'train.micro_rows=3' 'model.hidden_sise=4' 'lr.lr=1' \
+  'train.tokens=0' 'data.tokenizer=' 'data.train=[]' 'data.tokenizer=nowhere' 'lr.peak=20' 'optimizer.weight_decay=1e3'; do
   refused "" "$hadal" plan train small.toml --no-time --set "$set"
   cp line.txt plan.txt
   refused "" "$hadal" pretrain small.toml --run none --set "$set"

@@ -123,7 +123,7 @@ wrong "seed below zero" "--seeds" balance recipe.toml --out e "${kinds[@]}" --se
 wrong "gamma that is no number" "--gammas" balance recipe.toml --out e "${kinds[@]}" --gammas fast
 wrong "no bias to study" "balance.gamma = 0" balance recipe.toml --out e "${kinds[@]}" --set balance.gamma=0
 wrong "no module" "--modules" mtp recipe.toml --out e "${kinds[@]}" --modules 0
-wrong "no tokens" "'train.tokens' is needed" balance recipe.toml --out e "${kinds[@]}" --set train.tokens=0
+wrong "no tokens" "'train.tokens' = 0: must be from 1" balance recipe.toml --out e "${kinds[@]}" --set train.tokens=0
 wrong "another recipe in the same folder" "balance.gamma_until: 0.97 -> 0.5" balance recipe.toml --quick --out b "${kinds[@]}" --set balance.gamma_until=0.5
 "$hadal" tokenizer train --vocab-size 300 --out tok2 json.jsonl >/dev/null 2>&1
 "$hadal" data prepare --tokenizer tok2 --input json.jsonl --out other >/dev/null 2>&1

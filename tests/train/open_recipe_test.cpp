@@ -72,6 +72,8 @@ TEST_F(OpenRecipe, WhatCannotWorkIsRefusedAlike) {
   EXPECT_EQ(refusal({"data.sequence_length=4", "model.num_nextn_predict_layers=3"}), "");
   EXPECT_TRUE(says(refusal({"data.sequence_length=2048"}), "the model has positions for 1024"));
   EXPECT_TRUE(says(refusal({"model.vocab_size=8"}), "model.vocab_size = 8: the tokenizer has"));
+  for (const std::string key : {"data.tokenizer", "data.train", "data.heldout", "model.config", "model.init_from"})
+    EXPECT_TRUE(refusal({key + "=" + path("none")}).starts_with(key + ": ")) << refusal({key + "=" + path("none")});
   EXPECT_TRUE(says(refusal({"model.eos_token_id=9999999"}), "eos_token_id = 9999999: the vocabulary has"));
   EXPECT_TRUE(says(refusal({"data.train=" + path("foreign")}), "made with another tokenizer"));
   EXPECT_TRUE(says(refusal({"data.heldout=" + path("foreign")}), "made with another tokenizer"));

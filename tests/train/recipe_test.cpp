@@ -73,7 +73,7 @@ TEST(RecipeText, NumbersThatTheirTypeCannotHold) {
       {"optimizer.beta2=0.99999999", "so far from 1 that f32 holds the distance"},
       {"optimizer.beta1=1", "in [0, 1)"},
       {"optimizer.ema=0.99999999", "so far from 1"},
-      {"train.tokens=9223372036854775807", "from 0 to 9007199254740992"},
+      {"train.tokens=9223372036854775807", "from 1 to 9007199254740992"},
       {"train.tokens=9223372036854775808", "not representable"},
       {"train.rows=9223372036854775807", "rows x data.sequence_length"},
       {"data.sequence_length=2147483648", "from 2 to 16777216"},
@@ -82,6 +82,9 @@ TEST(RecipeText, NumbersThatTheirTypeCannotHold) {
       {"balance.gamma=1e30", "from 0 to 10"},
       {"model.init_std=1e30", "from 0 to 100"},
       {"optimizer.weight_decay=1e6", "must not turn weights round"},
+      {"lr.peak=20",
+       "at most 1 / optimizer.weight_decay: a step must not turn weights round (optimizer.weight_decay = 0.1)"},
+      {"lr.final=20", "must not turn weights round"},
       {"lr.peak=inf", "finite"},
       {"model.rms_norm_eps=nan", "must be a finite number"},
   };
@@ -92,6 +95,41 @@ TEST(RecipeText, NumbersThatTheirTypeCannotHold) {
   }
   EXPECT_EQ(with({"optimizer.clip=9007199254740992"}).optimizer.clip, 9007199254740992.0);
   EXPECT_EQ(with({"optimizer.beta2=0.99999"}).optimizer.beta2, 0.99999);
+}
+
+// Of two keys that do not go together the one that was set is named first, the other with its value.
+TEST(RecipeText, KeysThatDoNotGoTogetherAreBothNamed) {
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{"optimizer.weight_decay=300"},
+       "--set optimizer.weight_decay=300: key 'optimizer.weight_decay' = 300.0: lr.peak = 0.004 must be at most 1 /"},
+      {{"lr.warmup_share=0.9"},
+       "--set lr.warmup_share=0.9: key 'lr.warmup_share' = 0.9: lr.stable_share = 0.37 must be from 0 to 1 -"},
+      {{"lr.warmup_share=0.9", "lr.stable_share=0.5"}, "--set lr.stable_share=0.5: key 'lr.stable_share' = 0.5: must"},
+      {{"lr.tail_from=0.9"}, "--set lr.tail_from=0.9: key 'lr.tail_from' = [0.9]: lr.tail_lr = [] must be as long"},
+      {{"lr.tail_from=0.9", "lr.tail_lr=11"}, "--set lr.tail_lr=11: key 'lr.tail_lr' = [11.0]: must be at most 1 /"},
+      {{"data.sequence_length=1e7"},
+       "--set data.sequence_length=1e7: key 'data.sequence_length' = 10000000: train.rows = 16 must be so few"},
+      {{"train.rows=6", "train.micro_rows=4"},
+       "key 'train.micro_rows' = 4: must be 0 or a divisor of train.rows (train.rows = 6)"},
+      {{"train.rows_multiple=5"},
+       "key 'train.rows_multiple' = 5: must be 0 or a divisor of train.rows (train.rows = 16)"},
+      {{"train.rows_start=17"}, "key 'train.rows_start' = 17: must be at most train.rows (train.rows = 16)"},
+      {{"data.train=x", "data.epochs=[1, 2]"}, "key 'data.epochs' = [1.0, 2.0]: must be one number for each folder"},
+  };
+  for (const auto& [set, words] : cases) {
+    const std::string error = error_of([&] { with(set); });
+    EXPECT_TRUE(says(error, words)) << words << " is not in: " << error;
+  }
+}
+
+TEST(RecipeText, WhatMustBeNamedIsNotNamedAsNothing) {
+  EXPECT_TRUE(says(refusal("train.tokens=0"), "key 'train.tokens' = 0: must be from 1"));
+  EXPECT_TRUE(says(refusal("data.tokenizer="), "key 'data.tokenizer' = \"\": must be a folder with tokenizer.json"));
+  EXPECT_TRUE(says(refusal("data.train=[]"), "key 'data.train' = []: must be one folder"));
+  EXPECT_TRUE(says(refusal("data.train="), "key 'data.train' = [\"\"]: must be names of folders"));
+  const std::string shown = to_toml(with({}));
+  EXPECT_TRUE(says(shown, "# tokens = 0  # tokens to train on (needed)\n")) << shown;
+  EXPECT_EQ(to_toml(parse_recipe(shown, "again", {})), shown);
 }
 
 TEST(RecipeText, AnErrorNamesTheLineOrTheOption) {

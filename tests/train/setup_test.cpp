@@ -44,7 +44,7 @@ TEST(Setup, ShardsOfAnotherTokenizerOrWithOtherIdsAreRefused) {
   EXPECT_EQ(hold_out("good"), "");
   const std::string high = fmt::format("{}: has the token {}: the tokenizer has {}, all must be below",
                                        (f / "high/tokens-00000.bin").string(), vocab, vocab);
-  EXPECT_EQ(train_on("high"), high);
+  EXPECT_EQ(train_on("high"), "data.train: " + high);
   EXPECT_EQ(hold_out("high"), high);
   const std::string other =
       fmt::format("{}: the token shards were made with another tokenizer than {}", (f / "other").string(), folder);
