@@ -189,7 +189,7 @@ with open(sys.argv[1], "r+b") as f:
     f.write(struct.pack("<f", float("nan")))
 P
 fails "weights that are no numbers" train weak --init-from sick
-[[ $said == "sick: tensor 'model.layers.1.self_attn.o_proj.weight' holds NaN or infinity: no model to start from" ]] || die "weights that are no numbers: $said"
+[[ $said == "model.init_from: sick: tensor 'model.layers.1.self_attn.o_proj.weight' holds NaN or infinity: no model to start from" ]] || die "weights that are no numbers: $said"
 echo "ok: weights that are no numbers start no run"
 
 # A run without an end, to which things happen; another one, to which nothing does, says what should have come.
@@ -222,7 +222,7 @@ kill -TERM "$pid"
 ends 130 "data removed"
 [ "$(tail -n 1 log)" = "stopped; the same command goes on from here" ] || die "data removed: it does not say how to go on"
 fails "data gone" "$hadal" pretrain endless.toml --run away
-[[ $said == "data: there is no such folder of token shards" ]] || die "data gone: $said"
+[[ $said == "data.train: data: there is no such folder of token shards" ]] || die "data gone: $said"
 echo "ok: two at once, and data removed while they are read"
 
 cp -r shards data
