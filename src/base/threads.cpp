@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cfenv>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
@@ -90,6 +91,7 @@ struct ThreadPool::State {
   }
 
   void loop(int worker) {
+    std::fesetenv(FE_DFL_ENV);  // not what the thread that made the pool has set for itself
     std::uint32_t seen = 0;
     Own& mine = own[static_cast<std::size_t>(worker)];
     for (;;) {

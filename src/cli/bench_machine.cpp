@@ -21,6 +21,22 @@ namespace hadal::cli {
 
 namespace {
 
+// What multiplies numbers of a type here.
+struct Kernels {
+  std::string dtype, isa, instruction, why;
+};
+
+std::vector<Kernels> kernels_here() {
+  using kernels::Isa;
+  const kernels::IsaChoice choice = kernels::choose_isa();
+  const std::string isa(kernels::name_of(choice.isa)), fma = choice.isa == Isa::ref    ? "VFMADD231SS"
+                                                             : choice.isa == Isa::avx2 ? "VFMADD231PS ymm"
+                                                                                       : "VFMADD231PS zmm";
+  const bool pairs = choice.isa == Isa::avx512bf16;
+  return {{"f32", isa, fma, "the order of docs/numerics.md is that of this instruction"},
+          {"bf16", isa, pairs ? "VDPBF16PS zmm" : fma, choice.why}};
+}
+
 // Rates on one thread, and on all.
 struct Row {
   std::string name, how;
@@ -46,8 +62,8 @@ class Bench {
     for (const kernels::InstructionInfo& i : kernels::machine_instructions()) {
       rates_.push_back({std::string(i.name), i.keeps_contract ? "" : "not in the order of docs/numerics.md",
                         i.keeps_contract, is_integer(i.instruction) ? "GOP/s" : "GF/s",
-                        kernels::instruction_rate(one_, i.instruction, rounds),
-                        kernels::instruction_rate(all_, i.instruction, rounds)});
+                        kernels::instruction_rate(1, i.instruction, rounds),
+                        kernels::instruction_rate(all_.size(), i.instruction, rounds)});
     }
     const std::vector<std::int64_t> caches = kernels::cache_sizes();
     // Half of a cache, so that nothing else pushes it out; the last one is shared by the threads.
@@ -66,11 +82,14 @@ class Bench {
     fmt::print("\n{:<18}{:>14}{:>14}\n", "reads", "1 thread", plural(threads(), "thread"));
     for (const Row& r : reads_)
       fmt::print("{:<18}{:>8.1f} {:<5}{:>8.1f} {:<5}  {}\n", r.name, r.one / 1e9, r.unit, r.all / 1e9, r.unit, r.how);
-    fmt::print("\nkernels: {}\n", kernels::name_of(kernels::default_isa()));
+    fmt::print("\n{:<18}{}\n", "kernels", "instruction");
+    for (const Kernels& k : kernels_) fmt::print("{:<5} {:<11} {:<18} {}\n", k.dtype, k.isa, k.instruction, k.why);
   }
 
   json to_json() const {
-    json instructions = json::array(), reads = json::array();
+    json instructions = json::array(), reads = json::array(), all = json::array();
+    for (const Kernels& k : kernels_)
+      all.push_back({{"dtype", k.dtype}, {"isa", k.isa}, {"instruction", k.instruction}, {"why", k.why}});
     for (const Row& r : rates_) {
       instructions.push_back({{"name", r.name},
                               {"keeps_contract", r.keeps_contract},
@@ -80,11 +99,8 @@ class Bench {
     for (const Row& r : reads_)
       reads.push_back(
           {{"name", r.name}, {"way", r.how}, {"one_thread_bytes_per_s", r.one}, {"all_threads_bytes_per_s", r.all}});
-    return {{"bench", "machine"},
-            {"isa", kernels::name_of(kernels::default_isa())},
-            {"threads", threads()},
-            {"instructions", instructions},
-            {"reads", reads}};
+    return {{"bench", "machine"},           {"isa", kernels_[0].isa}, {"threads", threads()},
+            {"instructions", instructions}, {"reads", reads},         {"kernels", all}};
   }
 
  private:
@@ -106,6 +122,7 @@ class Bench {
   BenchOptions options_;
   ThreadPool one_, all_;
   std::vector<Row> rates_, reads_;
+  std::vector<Kernels> kernels_ = kernels_here();
 };
 
 }  // namespace

@@ -37,7 +37,7 @@ json to_json(const Arguments& a, const train::BenchResult& r, const kernels::Con
   json ops;
   for (const auto& [name, e] : by_time(r)) {
     ops[name] = {{"share_of_time", e.seconds / r.profiled_seconds},
-                 {"share_of_peak", e.flops / e.seconds / r.gemm_peak_flops},
+                 {"share_of_peak", e.flops / e.seconds / r.peak_flops},
                  {"calls", e.calls}};
   }
   return {{"bench", "train"},
@@ -49,8 +49,9 @@ json to_json(const Arguments& a, const train::BenchResult& r, const kernels::Con
           {"tokens_per_s", r.tokens_per_s},
           {"step_seconds", r.seconds},
           {"flops_per_token", r.flops_per_token},
-          {"gemm_peak_flops", r.gemm_peak_flops},
+          {"peak_flops", r.peak_flops},
           {"share_of_peak", r.share_of_peak},
+          {"gemm_flops", r.gemm_flops},
           {"peak_tensor_bytes", r.tensor_bytes},
           {"peak_resident_bytes", r.resident_bytes},
           {"losses", r.losses},
@@ -58,15 +59,16 @@ json to_json(const Arguments& a, const train::BenchResult& r, const kernels::Con
 }
 
 void print(const train::BenchResult& r) {
-  fmt::print("share of the matmul peak {:.1f} %  ({:.0f} of {:.0f} GFLOP/s), {:.0f} tokens/s, {:.3f} s per step\n",
-             100 * r.share_of_peak, r.share_of_peak * r.gemm_peak_flops / 1e9, r.gemm_peak_flops / 1e9, r.tokens_per_s,
-             r.seconds);
+  const double rate = r.share_of_peak * r.peak_flops;
+  fmt::print("MFU {:.1f} %  ({:.0f} of {:.0f} GFLOP/s), {:.0f} tokens/s, {:.3f} s per step\n", 100 * r.share_of_peak,
+             rate / 1e9, r.peak_flops / 1e9, r.tokens_per_s, r.seconds);
+  fmt::print("hadal's own square matmuls: {:.0f} GFLOP/s, {:.1f} % of the peak\n", r.gemm_flops / 1e9,
+             100 * r.gemm_flops / r.peak_flops);
   fmt::print("peak memory: tensors {:.3f} GiB, resident {:.3f}\n\n", static_cast<double>(r.tensor_bytes) / (1 << 30),
              static_cast<double>(r.resident_bytes) / (1 << 30));
   fmt::print("{:<34}{:>8}{:>16}{:>8}\n", "op", "time", "share of peak", "calls");
   for (const auto& [name, e] : by_time(r)) {
-    const std::string share =
-        e.flops > 0 ? fmt::format("{:.1f} %", 100 * e.flops / e.seconds / r.gemm_peak_flops) : "-";
+    const std::string share = e.flops > 0 ? fmt::format("{:.1f} %", 100 * e.flops / e.seconds / r.peak_flops) : "-";
     fmt::print("{:<34}{:>6.1f} %{:>16}{:>8}\n", name, 100 * e.seconds / r.profiled_seconds, share, e.calls);
   }
 }

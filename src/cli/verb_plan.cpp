@@ -51,11 +51,10 @@ void print_memory(const Plan& p) {
 std::uint64_t whole_number(double count) { return static_cast<std::uint64_t>(std::llround(count)); }
 
 void print_time(const train::TimePlan& t) {
-  fmt::print("\n{}\n",
-             for_reading(fmt::format("time of a step {:.3f} s: {} tokens, {:.3g} FLOPs, {:.1f} % of this "
-                                     "machine's matmul peak of {:.0f} GFLOP/s",
-                                     t.seconds, t.tokens, t.flops, 100 * t.flops / t.seconds / t.gemm_peak_flops,
-                                     t.gemm_peak_flops / 1e9)));
+  fmt::print("\n{}\n", for_reading(fmt::format("time of a step {:.3f} s: {} tokens, {:.3g} FLOPs, {:.1f} % of this "
+                                               "machine's peak of {:.0f} GFLOP/s",
+                                               t.seconds, t.tokens, t.flops, 100 * t.flops / t.seconds / t.peak_flops,
+                                               t.peak_flops / 1e9)));
   if (t.validation_seconds > 0) fmt::print("time of a validation {:.3f} s\n", t.validation_seconds);
   if (t.steps > 0) {
     fmt::print("the whole run: {}, {}", duration(t.run_seconds), plural(whole_number(t.steps), "step"));
@@ -73,7 +72,7 @@ void print_time(const train::TimePlan& t) {
   for (const auto& part : t.parts) {
     if (part.seconds < 0.005 * t.seconds) continue;
     const std::string share =
-        part.flops > 0 ? fmt::format("{:.1f} % of the peak", 100 * part.flops / part.seconds / t.gemm_peak_flops) : "";
+        part.flops > 0 ? fmt::format("{:.1f} % of the peak", 100 * part.flops / part.seconds / t.peak_flops) : "";
     fmt::print("  {:<34}{:>10.4f} s  {}\n", part.name, part.seconds, share);
   }
 }
@@ -92,7 +91,7 @@ json to_json(const Plan& p, const MemoryLimit& limit) {
   j["time"] = {{"step_seconds", p.time->seconds},
                {"tokens_per_step", p.time->tokens},
                {"flops_per_step", p.time->flops},
-               {"gemm_peak_flops", p.time->gemm_peak_flops},
+               {"peak_flops", p.time->peak_flops},
                {"steps", p.time->steps},
                {"validation_seconds", p.time->validation_seconds},
                {"validations", p.time->validations},

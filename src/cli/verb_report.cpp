@@ -105,7 +105,7 @@ report::Table table_of(const Opened& o, const Arguments& a) {
       plural(static_cast<std::uint64_t>(last.step), "step"));
   row("time of the steps", duration(o.pace.seconds), "without validations and checkpoints");
   row("tokens/s", short_number(o.pace.tokens_per_second), "mean over that time");
-  row("MFU", fmt::format("{:.0f} %", 100 * o.pace.share_of_peak), "mean over that time; share of the GEMM peak");
+  row("MFU", fmt::format("{:.0f} %", 100 * o.pace.share_of_peak), "mean over that time; share of the peak");
   row("peak memory", fmt::format("{:.2f} GiB", last.memory_gib));
   return table;
 }

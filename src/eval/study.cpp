@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "data/checksum.h"
+#include "kernels/machine.h"
 #include "model/accounting.h"
 #include "model/load.h"
 #include "train/optimizer.h"
@@ -24,11 +25,11 @@ class Run {
       : cx_(cx), study_(study), plan_(plan), dir_(study.folder / plan.name) {}
 
   // Nothing if stopped.
-  std::optional<RunResult> result(double& gemm_peak, const std::function<void(const train::StepMetrics&)>& on_step);
+  std::optional<RunResult> result(double& peak, const std::function<void(const train::StepMetrics&)>& on_step);
 
  private:
   bool trained() const;
-  bool train(double& gemm_peak, const std::function<void(const train::StepMetrics&)>& on_step);
+  bool train(double& peak, const std::function<void(const train::StepMetrics&)>& on_step);
   std::optional<std::vector<KindResult>> measured(const fs::path& checkpoint);
   void note_biases(const fs::path& checkpoint, RunResult& r) const;
   DType compute() const { return train::compute_type(plan_.recipe.model.dtype); }
@@ -55,13 +56,13 @@ bool Run::trained() const {
   return train::read_state(checkpoint).tokens >= plan_.recipe.train.tokens;
 }
 
-bool Run::train(double& gemm_peak, const std::function<void(const train::StepMetrics&)>& on_step) {
+bool Run::train(double& peak, const std::function<void(const train::StepMetrics&)>& on_step) {
   train::TrainerInput in;
   in.recipe = plan_.recipe;
   in.run_dir = dir_;
   in.config = train::config_of(plan_.recipe, *study_.tokenizer);
-  if (gemm_peak == 0) gemm_peak = train::measure_gemm_peak(cx_, compute() == DType::f32 ? DType::f32 : DType::bf16);
-  in.peak_flops = gemm_peak;
+  if (peak == 0) peak = kernels::float_rate(cx_.pool().size(), compute() == DType::f32 ? DType::f32 : DType::bf16);
+  in.peak_flops = peak;
   train::LoaderRows rows = train::open_rows(plan_.recipe, *study_.tokenizer);
   in.rows = &rows;
   in.stop = study_.stop;
@@ -104,8 +105,8 @@ void Run::note_biases(const fs::path& checkpoint, RunResult& r) const {
   }
 }
 
-std::optional<RunResult> Run::result(double& gemm_peak, const std::function<void(const train::StepMetrics&)>& on_step) {
-  if (!trained() && !train(gemm_peak, on_step)) return std::nullopt;
+std::optional<RunResult> Run::result(double& peak, const std::function<void(const train::StepMetrics&)>& on_step) {
+  if (!trained() && !train(peak, on_step)) return std::nullopt;
   const fs::path checkpoint = last_checkpoint(dir_);
   const auto kinds = measured(checkpoint);
   if (!kinds) return std::nullopt;
@@ -146,13 +147,13 @@ Kind read_kind(const std::string& name, const std::filesystem::path& folder, con
 std::optional<std::vector<RunResult>> run_study(const kernels::Context& cx, const Study& study) {
   std::vector<RunResult> results;
   results.reserve(study.plans.size());
-  double gemm_peak = 0;
+  double peak = 0;
   std::int64_t before = 0;
   for (std::size_t i = 0; i < study.plans.size(); ++i) {
     Plan plan = study.plans[i];
     if (!plan.from.empty()) plan.recipe.model.init_from = last_checkpoint(study.folder / plan.from).string();
     if (study.on_progress) study.on_progress(i, before, nullptr);
-    auto result = Run(cx, study, plan).result(gemm_peak, [&](const train::StepMetrics& m) {
+    auto result = Run(cx, study, plan).result(peak, [&](const train::StepMetrics& m) {
       if (study.on_progress) study.on_progress(i, before + std::min(m.tokens, plan.recipe.train.tokens), &m);
     });
     if (!result) return std::nullopt;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "kernels/kernels.h"
+#include "kernels/machine.h"
 #include "tensor/tensor.h"
 
 namespace hadal::kernels {
@@ -46,19 +47,22 @@ bool supported(Isa isa) {
   return false;
 }
 
-Isa default_isa() {
+IsaChoice choose_isa() {
   if (const char* forced = std::getenv("HADAL_ISA"); forced != nullptr && *forced != '\0') {
     for (int i = 0; i < 4; ++i) {
       if (kNames[i] != forced) continue;
       if (!supported(static_cast<Isa>(i))) fail("HADAL_ISA={}: this machine does not have it", forced);
-      return static_cast<Isa>(i);
+      return {static_cast<Isa>(i), "forced by HADAL_ISA"};
     }
     fail("HADAL_ISA={}: it must be one of ref, avx2, avx512, avx512bf16", forced);
   }
-  for (int i = 3; i > 0; --i) {
-    if (supported(static_cast<Isa>(i))) return static_cast<Isa>(i);
-  }
-  return Isa::ref;
+  if (!supported(Isa::avx512))
+    return supported(Isa::avx2) ? IsaChoice{Isa::avx2, "the widest that this processor has"}
+                                : IsaChoice{Isa::ref, "this processor has no AVX2"};
+  if (!supported(Isa::avx512bf16)) return {Isa::avx512, "the widest that this processor has"};
+  const double advantage = bf16_dot_advantage();
+  return {advantage > 1 ? Isa::avx512bf16 : Isa::avx512,
+          fmt::format("for bf16 VDPBF16PS does {:.2f} x the operations of VFMADD231PS", advantage)};
 }
 
 struct Scratch::Buffer {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,9 +18,15 @@ class Profile;
 enum class Isa : std::uint8_t { ref, avx2, avx512, avx512bf16 };
 
 std::string_view name_of(Isa isa);
-// The best ISA of this machine, or the one that HADAL_ISA names (ref, avx2, avx512, avx512bf16).
-// Throws Error if that name is unknown or the machine lacks it.
-Isa default_isa();
+// What this machine computes with, and why. Every ISA gives the same bits, so the fastest is taken: the widest, but
+// avx512bf16 only where VDPBF16PS is faster than two fused multiply-adds of widened elements, which is measured.
+// HADAL_ISA (ref, avx2, avx512, avx512bf16) forces one. Throws Error if that name is unknown or the machine lacks it.
+struct IsaChoice {
+  Isa isa;
+  std::string why;
+};
+IsaChoice choose_isa();
+inline Isa default_isa() { return choose_isa().isa; }
 bool supported(Isa isa);
 const Table& table_of(Isa isa);
 

@@ -9,6 +9,8 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <latch>
+#include <thread>
 
 #include "base/error.h"
 #include "base/huge_pages.h"
@@ -195,7 +197,7 @@ std::vector<InstructionInfo> machine_instructions() {
   return all;
 }
 
-double instruction_rate(ThreadPool& pool, Instruction instruction, int rounds) {
+double instruction_rate(int threads, Instruction instruction, int rounds) {
   const Loop* loop = loop_of(instruction);
   if (loop == nullptr) fail("this machine does not have the instruction that is to be measured");
   std::int64_t turns = 1000;
@@ -204,14 +206,55 @@ double instruction_rate(ThreadPool& pool, Instruction instruction, int rounds) {
     loop->run(turns);
     if (seconds_since(start) > 5e-4) break;
   }
+  // Each thread's best round while all of them run: a neighbour on a core takes some rounds, not all.
+  std::vector<double> seconds(static_cast<std::size_t>(threads), 1e30);
+  std::latch all(threads);
+  const auto measure = [&](int thread) {
+    all.arrive_and_wait();
+    double& best = seconds[static_cast<std::size_t>(thread)];
+    for (int round = 0; round < rounds; ++round) {
+      const auto start = Clock::now();
+      loop->run(turns);
+      best = std::min(best, seconds_since(start));
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (int i = 1; i < threads; ++i) others.emplace_back(measure, i);
+    measure(0);
+  }
+  double rate = 0;
+  for (const double best : seconds) rate += loop->operations * static_cast<double>(turns) / best;
+  return rate;
+}
+
+double float_rate(int threads, DType act) {
   double best = 0;
-  for (int round = 0; round < rounds; ++round) {
-    const auto start = Clock::now();
-    pool.run(pool.size(), [&](std::int64_t, int) { loop->run(turns); });
-    const double operations = loop->operations * static_cast<double>(turns) * pool.size();
-    best = std::max(best, operations / seconds_since(start));
+  for (const InstructionInfo& i : machine_instructions()) {
+    if (i.keeps_contract && (act == DType::bf16 || i.instruction == Instruction::f32_fma))
+      best = std::max(best, instruction_rate(threads, i.instruction));
   }
   return best;
+}
+
+double bf16_dot_advantage() {
+  static const double advantage = [] {
+    const Loop *dot = loop_of(Instruction::bf16_dot), *fma = loop_of(Instruction::f32_fma);
+    if (dot == nullptr) return 0.0;
+    constexpr std::int64_t kTurns = 1000;
+    double of_dot = 1, of_fma = 1;
+    // By turns, so that a processor that changes its clock meanwhile does so for both.
+    for (int round = 0; round < 12; ++round) {
+      auto start = Clock::now();
+      dot->run(kTurns);
+      of_dot = std::min(of_dot, seconds_since(start));
+      start = Clock::now();
+      fma->run(kTurns);
+      of_fma = std::min(of_fma, seconds_since(start));
+    }
+    return dot->operations / of_dot / (fma->operations / of_fma);
+  }();
+  return advantage;
 }
 
 std::vector<std::int64_t> cache_sizes() {

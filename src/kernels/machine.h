@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/threads.h"
+#include "tensor/dtype.h"
 
 namespace hadal::kernels {
 
@@ -24,9 +25,17 @@ struct InstructionInfo {
 // What this machine has, f32_fma first.
 std::vector<InstructionInfo> machine_instructions();
 
-// Operations (a multiplication and an addition are two) in a second, on all threads of the pool together: the best of
-// `rounds` of about a millisecond.
-double instruction_rate(ThreadPool& pool, Instruction instruction, int rounds = 20);
+// Operations (a multiplication and an addition are two) in a second of so many threads together: of each the best of
+// `rounds` of about a millisecond, while all of them run.
+double instruction_rate(int threads, Instruction instruction, int rounds = 20);
+
+// The best of the instructions that keep the contract and that kernels of this type can be made of (bf16: f32_fma on
+// widened elements, too): what the share that is called MFU is a share of. Operations in a second.
+double float_rate(int threads, DType act);
+
+// VDPBF16PS against VFMADD231PS on bf16, on one thread: how many times as many operations a second, measured once in
+// half a millisecond. 0 where there is no VDPBF16PS.
+double bf16_dot_advantage();
 
 // Bytes of the caches of a core, of all levels up to the last one; empty if the system does not tell.
 std::vector<std::int64_t> cache_sizes();

@@ -1,5 +1,6 @@
 // The one way to a kernel: through the context's table, timed if the context has a profile.
 #include "kernels/declare.h"
+#include "kernels/flush.h"
 #include "kernels/kernels.h"
 #include "kernels/profile.h"
 
@@ -77,6 +78,7 @@ Cost cost(std::string_view name, const AttentionBackward& p) {
 
 template <class P>
 void call(const Context& cx, const P& p, std::string_view name, void (*kernel)(const Context&, const P&)) {
+  const FloatMode mode(kDefaultMode);  // whatever a host has set
   if (cx.profile() == nullptr) {
     kernel(cx, p);
     return;

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/rng.h"
+#include "kernels/machine.h"
 #include "model/accounting.h"
 #include "model/load.h"
 #include "train/metrics.h"
@@ -53,6 +54,32 @@ double train_step(const kernels::Context& cx, model::CausalLm& model, Optimizer&
   return result.main;
 }
 
+// Operations a second of the matmul kernel, at its best square size.
+double gemm_rate(const kernels::Context& cx, DType act) {
+  double best = 0;
+  const bool slow = cx.isa() == kernels::Isa::ref;
+  for (std::int64_t n = slow ? 64 : 1024; n <= (slow ? 64 : 4096); n *= 2) {
+    const Tensor a = Tensor::zeros({n, n}, act), b = Tensor::zeros({n, n}, act), c = Tensor::empty({n, n}, act);
+    for (int i = 0; i < 4; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      kernels::run(cx, kernels::Matmul{.m = n,
+                                       .n = n,
+                                       .k = n,
+                                       .a = a.raw(),
+                                       .lda = n,
+                                       .b = b.raw(),
+                                       .ldb = n,
+                                       .c = c.raw(),
+                                       .ldc = n,
+                                       .ab = act,
+                                       .c_dtype = act});
+      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      best = std::max(best, 2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / seconds);
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 BenchResult bench_training(kernels::Context& cx, const BenchSettings& s) {
@@ -78,10 +105,13 @@ BenchResult bench_training(kernels::Context& cx, const BenchSettings& s) {
   r.seconds = seconds[seconds.size() / 2];
   r.tensor_bytes = tensor_memory().peak;
   r.resident_bytes = static_cast<std::size_t>(peak_memory_gib() * (1 << 30));
-  if (s.peak) r.gemm_peak_flops = measure_gemm_peak(cx, model.act(), 4096);
+  if (s.peak) {
+    r.peak_flops = kernels::float_rate(cx.pool().size(), model.act());
+    r.gemm_flops = gemm_rate(cx, model.act());
+  }
   r.flops_per_token = model::train_flops_per_token(s.config, s.sequence);
   r.tokens_per_s = static_cast<double>(s.rows * s.sequence) / r.seconds;
-  if (s.peak) r.share_of_peak = r.tokens_per_s * r.flops_per_token / r.gemm_peak_flops;
+  if (s.peak) r.share_of_peak = r.tokens_per_s * r.flops_per_token / r.peak_flops;
   return r;
 }
 

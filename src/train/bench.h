@@ -15,14 +15,15 @@ struct BenchSettings {
   DType compute = DType::bf16;  // as model::CausalLm takes it
   std::int64_t rows = 4, sequence = 1024;
   int warmup = 2, steps = 8;
-  bool peak = true;  // measure the rate of matmuls, too
+  bool peak = true;  // measure the rates of the machine and of matmuls, too
 };
 
 struct BenchResult {
   double seconds = 0, mean = 0;  // of the median step, of the mean one
   double tokens_per_s = 0;       // at the median step
-  double gemm_peak_flops = 0;    // best of 1024³ to 4096³ on the same threads
-  double share_of_peak = 0;      // tokens_per_s * train_flops_per_token / gemm_peak_flops
+  double peak_flops = 0;         // of the machine's instructions on the same threads (kernels::float_rate)
+  double share_of_peak = 0;      // MFU: tokens_per_s * train_flops_per_token / peak_flops
+  double gemm_flops = 0;         // hadal's own best of 1024³ to 4096³
   double flops_per_token = 0;    // SPEC: 6 x active matmul parameters + attention
   double profiled_seconds = 0;   // of the one step that was profiled
   kernels::Profile profile;      // of that step; what its kernels leave is spent outside of kernels

@@ -63,7 +63,7 @@ struct TimePlan {
   double all_validations_seconds = 0;  // of all of them
   double run_seconds = 0;              // steps and validations
   double tokens = 0, flops = 0;        // of a step
-  double gemm_peak_flops = 0;          // of this machine, on these threads
+  double peak_flops = 0;               // of this machine's instructions, on these threads
   // What the calibration ran: a model of the same widths with so many layers, on so many rows. 0 layers: the model's
   // widths alone do not fit into memory, and the time is flops at an assumed 60 % of the peak.
   std::int64_t layers = 0, rows = 0;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "kernels/machine.h"
 #include "model/accounting.h"
 #include "train/dry_step.h"
 #include "train/evaluate.h"
@@ -218,13 +219,13 @@ TimePlan plan_time(const kernels::Context& cx, const Recipe& recipe, const model
   TimePlan plan;
   plan.tokens = static_cast<double>(recipe.train.rows * recipe.data.sequence_length);
   plan.flops = plan.tokens * model::train_flops_per_token(config, recipe.data.sequence_length);
-  plan.gemm_peak_flops = measure_gemm_peak(cx, recipe.model.dtype == "f32" ? DType::f32 : DType::bf16);
+  plan.peak_flops = kernels::float_rate(cx.pool().size(), recipe.model.dtype == "f32" ? DType::f32 : DType::bf16);
   const Sample sample = sample_of(cx, recipe, config, limit);
   if (!sample.fits) {
-    plan.seconds = plan.flops / (0.6 * plan.gemm_peak_flops);
+    plan.seconds = plan.flops / (0.6 * plan.peak_flops);
     const double row_flops =
         static_cast<double>(recipe.data.sequence_length) * plan.flops / plan.tokens / 3;  // forward
-    add_up(recipe, validation, row_flops / (0.6 * plan.gemm_peak_flops), plan);
+    add_up(recipe, validation, row_flops / (0.6 * plan.peak_flops), plan);
     return plan;
   }
   plan.layers = sample.config.num_hidden_layers;

@@ -97,7 +97,9 @@ void loss_plots(report::HtmlReport& r, const Log& log, const Validations& v) {
                 {series(
                     "MFU", log, [](const StepMetrics& m) { return 100 * m.share_of_peak; }, true)}};
   peak.from_zero = true;
-  peak.note = "Model FLOPs per second over the best matmul rate, which was measured as the run started.";
+  peak.note =
+      "Model FLOPs per second over the best rate of this machine's floating-point instructions, measured as the run "
+      "started.";
   r.plot(peak);
   if (v.empty() || v.back().back().figures.mtp_acceptance.empty()) return;
   LinePlot p{"MTP acceptance, validation", "tokens", "% of guesses", {}};

@@ -17,7 +17,8 @@ std::vector<std::pair<std::string, std::string>> report_words() {
        "(tokens of the busiest expert - mean) / mean: 0 is perfect balance, 1 means that one expert gets twice its "
        "share"},
       {"MFU",
-       "model FLOPs utilisation, the share of this machine's best matmul rate that the model's own arithmetic reaches"},
+       "model FLOPs utilisation, the share of the rate of this machine's best floating-point instruction that the "
+       "model's own arithmetic reaches"},
       {"tokens/s", "of training steps; validations, checkpoints and pauses are not counted"},
       {"MTP acceptance", "how often the greedy guess of an MTP module is what the model itself chooses there"},
       {"validation", "a text that is not trained on; its name says how much of it was read"},

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "base/file.h"
+#include "kernels/machine.h"
 #include "model/accounting.h"
 #include "model/load.h"
 #include "model/names.h"
@@ -118,12 +119,13 @@ bool Trainer::resume() {
          validator_.name(), state_.validation);
   saved_step_ = state_.step;
   take_up_metrics();
-  const std::string isa(kernels::name_of(cx_.isa()));
-  if (state_.build != build_id() || state_.isa != isa) {
-    say(fmt::format(
-        "note: the checkpoint was written by {} on {}, this is {} on {}: bits are promised within one build and ISA",
-        state_.build, state_.isa, build_id(), isa));
+  if (state_.build != build_id()) {
+    say(fmt::format("note: the checkpoint was written by {}, this is {}: bits are promised within one build",
+                    state_.build, build_id()));
   }
+  if (const std::string_view isa = kernels::name_of(cx_.isa()); state_.isa != isa)
+    say(fmt::format("note: the checkpoint was written by {} kernels, these are {}: the bits are the same", state_.isa,
+                    isa));
   say(fmt::format("going on from {} (step {}, {} tokens)", dir.string(), state_.step, state_.tokens));
   return true;
 }
@@ -337,7 +339,7 @@ TrainerOutcome Trainer::run(const RunFolder& folder) {
   TrainerOutcome outcome;
   folder_ = &folder;
   const bool resumed = resume();
-  peak_ = in_.peak_flops > 0 ? in_.peak_flops : measure_gemm_peak(cx_, model_.act());
+  peak_ = in_.peak_flops > 0 ? in_.peak_flops : kernels::float_rate(cx_.pool().size(), model_.act());
   state_.loader = in_.rows->state();
   state_.validation = validator_.name();
   if (resumed) {

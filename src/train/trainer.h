@@ -47,6 +47,5 @@ struct TrainerOutcome {
 TrainerOutcome train(const kernels::Context& cx, const TrainerInput& input);
 
 // Best bf16 or f32 matmul rate of 1024³, 2048³ ... largest³, FLOP/s: what share_of_peak is measured against.
-double measure_gemm_peak(const kernels::Context& cx, DType act, std::int64_t largest = 2048);
 
 }  // namespace hadal::train

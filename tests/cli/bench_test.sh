@@ -70,8 +70,9 @@ python3 - <<'P'
 import json, math
 d = json.load(open("train.json"))
 assert d["tokens_per_step"] == 32 and len(d["losses"]) == 3 and all(0 < l < 20 for l in d["losses"]), d
-assert math.isclose(d["share_of_peak"] * d["gemm_peak_flops"], d["tokens_per_s"] * d["flops_per_token"], rel_tol=1e-9), d
+assert math.isclose(d["share_of_peak"] * d["peak_flops"], d["tokens_per_s"] * d["flops_per_token"], rel_tol=1e-9), d
 assert math.isclose(sum(o["share_of_time"] for o in d["ops"].values()), 1, rel_tol=1e-9), d["ops"]
+assert d["gemm_flops"] > 0, d
 assert 0 < d["peak_tensor_bytes"] < d["peak_resident_bytes"], d
 assert d["ops"]["attention_backward"]["calls"] > 0 and d["ops"]["grouped matmul, weight gradient"]["calls"] > 0, d["ops"]
 print("ok: train")
@@ -103,7 +104,8 @@ python3 - <<'P'
 import json
 
 machine = json.load(open("machine.json"))
-assert list(machine) == ["bench", "isa", "threads", "instructions", "reads"], list(machine)
+assert list(machine) == ["bench", "isa", "threads", "instructions", "reads", "kernels"], list(machine)
+assert [k["dtype"] for k in machine["kernels"]] == ["f32", "bf16"] and all(k["why"] for k in machine["kernels"]), machine
 assert machine["instructions"][0]["name"].startswith("VFMADD231PS"), machine
 for i in machine["instructions"]:
     assert i["one_thread_per_s"] > 0 and i["all_threads_per_s"] > 0, i

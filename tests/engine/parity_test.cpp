@@ -167,7 +167,7 @@ TEST(ParityTest, Batch64OfDecodesEqualsEachAlone) {
   }
 }
 
-// f32 results agree across ISAs to the bit; bf16, too, subnormals aside.
+// Results agree across ISAs to the bit.
 TEST(ParityTest, IsasAgree) {
   for (const DType act : {DType::f32, DType::bf16}) {
     Random random(5);

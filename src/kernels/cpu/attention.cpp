@@ -193,9 +193,9 @@ class AttentionBlock {
     const Right value{v_, words<T>(kKeyTile), plan_.v_stride};
     const Target to{acc, plan_.v_stride, r_};
     if (first) {
-      product<pair_words<T>, Into::store>(0, rows, plan_.v_stride, 0, words<T>(keys), prob, value, to);
+      product_of<T, Into::store>(0, rows, plan_.v_stride, 0, words<T>(keys), prob, value, to);
     } else {
-      product<pair_words<T>, Into::rescale>(0, rows, plan_.v_stride, 0, words<T>(keys), prob, value, to);
+      product_of<T, Into::rescale>(0, rows, plan_.v_stride, 0, words<T>(keys), prob, value, to);
     }
   }
 

@@ -62,8 +62,8 @@ void store_column_words(float* to, i64 i, const F32x16 (&x)[2][4]) {
       store(at + i / 2 * kKeyTile, interleave_rounded(x[0][v], x[1][v]));
     } else {
       const i64 odd = is_bf16<T> ? 1 : 0;
-      store(at + (i + odd) * kKeyTile, is_bf16<T> ? round_to_bf16(x[0][v]) : x[0][v]);
-      store(at + (i + 1 - odd) * kKeyTile, is_bf16<T> ? round_to_bf16(x[1][v]) : x[1][v]);
+      store(at + (i + odd) * kKeyTile, is_bf16<T> ? round_for_product(x[0][v]) : x[0][v]);
+      store(at + (i + 1 - odd) * kKeyTile, is_bf16<T> ? round_for_product(x[1][v]) : x[1][v]);
     }
   }
 }
@@ -190,9 +190,9 @@ class BackwardHead {
   // Rows [m, m + count) of `to` (+)= a b; the first tile of a sum stores.
   void accumulate(bool first, i64 m, i64 count, i64 from, i64 lines, const Left& a, const Right& b, float* to) const {
     if (first) {
-      product<pair_words<T>, Into::store>(m, count, b.columns, from, lines, a, b, {to, b.columns});
+      product_of<T, Into::store>(m, count, b.columns, from, lines, a, b, {to, b.columns});
     } else {
-      product<pair_words<T>, Into::add>(m, count, b.columns, from, lines, a, b, {to, b.columns});
+      product_of<T, Into::add>(m, count, b.columns, from, lines, a, b, {to, b.columns});
     }
   }
 

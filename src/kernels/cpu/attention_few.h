@@ -160,7 +160,7 @@ void few_scores(const KeyRows<T>& keys, i64 count, const float* q, i64 q_stride,
       }
     }
   };
-  all(std::make_integer_sequence<int, kScoreRows>());
+  run_products<is_bf16<T>>([&] { all(std::make_integer_sequence<int, kScoreRows>()); });
 }
 
 // The first n of kVectors * 16 columns of a row of values, or of a pair of rows (odd may be null).
@@ -246,19 +246,21 @@ void few_values(const FewValues<T>& t, i64 rows, TilesAhead& ahead) {
       row += size;
     }
   };
-  for (i64 column = 0; column < t.dv;) {
-    const i64 left = t.dv - column;
-    if (kValueSums >= 16 && rows <= 2 && left > 4 * kLanes) {
-      blocks.template operator()<8>(column, std::make_integer_sequence<int, 2>());
-      column += 8 * kLanes;
-    } else if (rows <= kValueSums / 4 && left > 2 * kLanes) {
-      blocks.template operator()<4>(column, std::make_integer_sequence<int, kValueSums / 4>());
-      column += 4 * kLanes;
-    } else {
-      blocks.template operator()<2>(column, std::make_integer_sequence<int, kValueSums / 2>());
-      column += 2 * kLanes;
+  run_products<is_bf16<T>>([&] {
+    for (i64 column = 0; column < t.dv;) {
+      const i64 left = t.dv - column;
+      if (kValueSums >= 16 && rows <= 2 && left > 4 * kLanes) {
+        blocks.template operator()<8>(column, std::make_integer_sequence<int, 2>());
+        column += 8 * kLanes;
+      } else if (rows <= kValueSums / 4 && left > 2 * kLanes) {
+        blocks.template operator()<4>(column, std::make_integer_sequence<int, kValueSums / 4>());
+        column += 4 * kLanes;
+      } else {
+        blocks.template operator()<2>(column, std::make_integer_sequence<int, kValueSums / 2>());
+        column += 2 * kLanes;
+      }
     }
-  }
+  });
 }
 
 }  // namespace hadal::kernels::HADAL_ISA_NS

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/cpu/attention_words.h"
+#include "kernels/flush.h"
 
 namespace hadal::kernels::HADAL_ISA_NS {
 
@@ -131,18 +132,26 @@ void product(i64 row, i64 rows, i64 columns, i64 first, i64 lines, const Left& a
   }
 }
 
+// As product(), of numbers of type T: the whole of it with the subnormals of T as they are to be taken.
+template <class T, Into kInto>
+void product_of(i64 row, i64 rows, i64 columns, i64 first, i64 lines, const Left& a, const Right& b, const Target& to) {
+  run_products<is_bf16<T>>([&] { product<pair_words<T>, kInto>(row, rows, columns, first, lines, a, b, to); });
+}
+
 // The dot product contract over k elements: chunks of dot_chunk(k), each from +0.
 template <class T>
 void product_contract(i64 row, i64 rows, i64 columns, i64 k, const Left& a, const Right& b, const Target& to) {
-  const i64 chunk = dot_chunk(k);
-  for (i64 begin = 0; begin < k; begin += chunk) {
-    const i64 first = words<T>(begin), lines = words<T>(std::min(chunk, k - begin));
-    if (begin == 0) {
-      product<pair_words<T>, Into::store>(row, rows, columns, first, lines, a, b, to);
-    } else {
-      product<pair_words<T>, Into::add>(row, rows, columns, first, lines, a, b, to);
+  run_products<is_bf16<T>>([&] {
+    const i64 chunk = dot_chunk(k);
+    for (i64 begin = 0; begin < k; begin += chunk) {
+      const i64 first = words<T>(begin), lines = words<T>(std::min(chunk, k - begin));
+      if (begin == 0) {
+        product<pair_words<T>, Into::store>(row, rows, columns, first, lines, a, b, to);
+      } else {
+        product<pair_words<T>, Into::add>(row, rows, columns, first, lines, a, b, to);
+      }
     }
-  }
+  });
 }
 
 }  // namespace hadal::kernels::HADAL_ISA_NS

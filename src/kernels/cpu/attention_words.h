@@ -38,6 +38,8 @@ inline constexpr i64 word_elements = pair_words<T> ? 2 : 1;
 template <class T>
 inline constexpr bool is_pairs_or_f32 = pair_words<T> || !is_bf16<T>;
 
+constexpr float kLeastNormal = 0x1p-126f;
+
 constexpr i64 padded(i64 n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 // Words that k elements take: whole pairs for bf16.
@@ -149,10 +151,14 @@ inline F32x16 interleave_high(F32x16 even, F32x16 odd) {
   return {_mm512_castsi512_ps(
       _mm512_permutex2var_epi16(_mm512_castps_si512(even.v), _mm512_load_si512(kOrder), _mm512_castps_si512(odd.v)))};
 }
-inline F32x16 round_to_bf16(F32x16 x) { return widen(narrow(x)); }
+inline F32x16 flush(F32x16 x) {
+  const __mmask16 normal = _mm512_cmp_ps_mask(_mm512_abs_ps(x.v), _mm512_set1_ps(kLeastNormal), _CMP_NLT_UQ);
+  return {_mm512_maskz_mov_ps(normal, x.v)};
+}
+// Rounded to bf16, a subnormal number to zero: for the product that reads it, which takes it as zero, too.
+inline F32x16 round_for_product(F32x16 x) { return widen(narrow(flush(x))); }
 #ifdef __AVX512BF16__
-// Rounded by the instruction that flushes subnormals, as the product does that reads them. 32 values in a row; and the
-// pairs that two rows make.
+// The same by one instruction. 32 values in a row; and the pairs that two rows make.
 inline F32x16 round_pairs(F32x16 low, F32x16 high) {
   return {std::bit_cast<__m512>(_mm512_cvtne2ps_pbh(high.v, low.v))};
 }
@@ -175,7 +181,14 @@ F32x16 round_pairs(F32x16 low, F32x16 high);  // only where pairs are words
 F32x16 interleave_rounded(F32x16 even, F32x16 odd);
 F32x16 interleave_low(F32x16 even, F32x16 odd);
 F32x16 interleave_high(F32x16 even, F32x16 odd);
-inline F32x16 round_to_bf16(F32x16 x) { return {widen8(narrow8(x.lo)), widen8(narrow8(x.hi))}; }
+inline F32x16 round_for_product(F32x16 x) {
+  const auto half = [](__m256 h) {
+    const __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), h);
+    const __m256 normal = _mm256_cmp_ps(size, _mm256_set1_ps(kLeastNormal), _CMP_NLT_UQ);
+    return widen8(narrow8(_mm256_and_ps(h, normal)));
+  };
+  return {half(x.lo), half(x.hi)};
+}
 
 inline void transpose8(__m256 (&r)[8]) {
   __m256 t[8], u[8];
@@ -251,7 +264,7 @@ void store_row_words(float* to, const F32x16 (&x)[4]) {
     if constexpr (pair_words<T>) {
       if (v % 2 == 0) store(to + v / 2 * kLanes, round_pairs(x[v], x[v + 1]));
     } else {
-      store(to + v * kLanes, is_bf16<T> ? swap_pairs(round_to_bf16(x[v])) : x[v]);
+      store(to + v * kLanes, is_bf16<T> ? swap_pairs(round_for_product(x[v])) : x[v]);
     }
   }
 }

@@ -172,12 +172,15 @@ void piece(const Item& x, i64 column, i64 columns, LinesAhead& ahead, const Task
   };
   if (x.kind == Kind::packed) {
     const StreamTask task{x.left, p.m, p.k, chunk, s.tiles};
-    stream_packed<T>(task, reinterpret_cast<const float*>(packed_lines(x, column)), packed_line(x, column) / 4,
-                     padded(columns), ahead);
+    run_products<is_bf16<T>>([&] {
+      stream_packed<T>(task, reinterpret_cast<const float*>(packed_lines(x, column)), packed_line(x, column) / 4,
+                       padded(columns), ahead);
+    });
     put(kPackedRows);
   } else if (x.kind == Kind::straight) {
     const StreamTask task{x.left, p.m, p.k, chunk, s.tiles};
-    stream_straight<T>(task, static_cast<const T*>(p.b) + column, p.ldb, columns, ahead);
+    run_products<is_bf16<T>>(
+        [&] { stream_straight<T>(task, static_cast<const T*>(p.b) + column, p.ldb, columns, ahead); });
     put(kPackedRows);
   } else if (x.kind == Kind::along) {
     for (i64 c = column; c < column + columns; c += kPanel) {

@@ -150,19 +150,21 @@ void product_of_panels(const Left& a, i64 rows, i64 k, i64 chunk, const Panels& 
   for (i64 first = b.begin; first < b.end; first += at_once) {
     const i64 end = std::min(b.end, first + at_once);
     if (k == 0) std::fill_n(tiles, (end - first) * rows * kPanel, 0.0f);
-    for (i64 begin = 0; begin < k; begin += chunk) {
-      const i64 line = words<T>(begin), lines = words<T>(std::min(chunk, k - begin));
-      for (i64 p = first; p < end; ++p) {
-        const i64 columns = padded(std::min(kPanel, b.n - p * kPanel));
-        const Right right{b.data + p * b.panel_words, words<T>(k), columns};
-        const Target to{tiles + (p - first) * rows * kPanel, kPanel};
-        if (begin == 0) {
-          product<pair_words<T>, Into::store>(0, rows, columns, line, lines, a, right, to);
-        } else {
-          product<pair_words<T>, Into::add>(0, rows, columns, line, lines, a, right, to);
+    run_products<is_bf16<T>>([&] {
+      for (i64 begin = 0; begin < k; begin += chunk) {
+        const i64 line = words<T>(begin), lines = words<T>(std::min(chunk, k - begin));
+        for (i64 p = first; p < end; ++p) {
+          const i64 columns = padded(std::min(kPanel, b.n - p * kPanel));
+          const Right right{b.data + p * b.panel_words, words<T>(k), columns};
+          const Target to{tiles + (p - first) * rows * kPanel, kPanel};
+          if (begin == 0) {
+            product<pair_words<T>, Into::store>(0, rows, columns, line, lines, a, right, to);
+          } else {
+            product<pair_words<T>, Into::add>(0, rows, columns, line, lines, a, right, to);
+          }
         }
       }
-    }
+    });
     for (i64 p = first; p < end; ++p) {
       const i64 columns = std::min(kPanel, b.n - p * kPanel);
       const float* tile = tiles + (p - first) * rows * kPanel;

@@ -78,7 +78,7 @@ void multiply_strands(std::span<const Strand> strands, std::span<const Strand> n
   const auto pick = [&]<int... kNumber>(std::integer_sequence<int, kNumber...>) {
     ((static_cast<int>(strands.size()) == kNumber + 1 ? run.template operator()<kNumber + 1>() : void()), ...);
   };
-  pick(std::make_integer_sequence<int, kStrands>());
+  run_products<is_bf16<T>>([&] { pick(std::make_integer_sequence<int, kStrands>()); });
 }
 
 }  // namespace hadal::kernels::HADAL_ISA_NS

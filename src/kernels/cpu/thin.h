@@ -80,11 +80,8 @@ void thin_product(const Left& a, i64 rows, const PanelOperand<T>& b, i64 column,
       thin_columns<T, 3, kThinVectors, Ahead>, thin_columns<T, 4, kThinVectors, Ahead>,
       thin_columns<T, 5, kThinVectors, Ahead>, thin_columns<T, 6, kThinVectors, Ahead>,
       thin_columns<T, 7, kThinVectors, Ahead>, thin_columns<T, 8, kThinVectors, Ahead>};
-  if (columns > kThinColumns) {
-    thin_columns<T, 1, kThinVectorsOfOne, Ahead>(a, b, column, chunk, tile, ahead);
-  } else {
-    kOf[rows - 1](a, b, column, chunk, tile, ahead);
-  }
+  const Columns multiply = columns > kThinColumns ? thin_columns<T, 1, kThinVectorsOfOne, Ahead> : kOf[rows - 1];
+  run_products<is_bf16<T>>([&] { multiply(a, b, column, chunk, tile, ahead); });
   if (out.dtype == DType::bf16) {
     store_tile<bf16>(tile, rows, columns, out, 0, column);
   } else {

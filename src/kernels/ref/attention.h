@@ -6,6 +6,8 @@
 //   tile:  m' = max(m, max score), r = exp(m - m'), P_j = exp(score_j - m')
 //          l = fma(l, r, sum P)        sum: partial j mod 16 in rising order, then lanes 8, 4, 2, 1 apart
 //          acc = fma(acc, r, s)        s: the contract dot of P and v over the tile's keys; bf16: P rounded first
+//          In bf16 these two products take subnormals as zero and make none (kernels/flush.h), as those of the
+//          backward.
 //   chunk: starts from m = -inf, l = 0, acc = 0. Merging chunk c into the total (M, L, A), c rising:
 //          M' = max(M, m), a = exp(M - M'), b = exp(m - M'), L = fma(L, a, l * b), A = fma(A, a, acc * b)
 //   out = A / L + 0 (a zero is always +0), lse = M + log(L).
@@ -26,6 +28,7 @@
 #include <vector>
 
 #include "base/threads.h"
+#include "kernels/flush.h"
 #include "kernels/kernels.h"
 #include "kernels/ref/scalar.h"
 
@@ -39,6 +42,9 @@ N exp_of(N x) {
     return std::exp(x);
   }
 }
+
+template <class S>
+inline constexpr bool is_pairs = std::is_same_v<S, bf16>;
 
 // dot of a(k), b(k), k in [begin, end), as one chunk: s = +0, fma rising; bf16: per pair the odd element first.
 template <class N, bool kPairs, class A, class B>
@@ -55,12 +61,18 @@ N dot_run(i64 begin, i64 end, A&& a, B&& b) {
   return s;
 }
 
+// Where the products of bf16 are computed with: subnormals are taken as zero. In double nothing is.
+template <class N, class S>
+inline constexpr bool flushed = std::is_same_v<S, bf16> && std::is_same_v<N, float>;
+
 // The dot product contract: chunks of dot_chunk(n).
-template <class N, bool kPairs, class A, class B>
+template <class N, class S, class A, class B>
 N dot_contract(i64 n, A&& a, B&& b) {
   const i64 chunk = dot_chunk(n);
   N acc = 0;
-  for (i64 k = 0; k < n; k += chunk) acc = dot_run<N, kPairs>(k, std::min(n, k + chunk), a, b) + acc;
+  run_products<flushed<N, S>>([&] {
+    for (i64 k = 0; k < n; k += chunk) acc = dot_run<N, is_pairs<S>>(k, std::min(n, k + chunk), a, b) + acc;
+  });
   return acc;
 }
 
@@ -81,9 +93,10 @@ N dot16(const N* a, const N* b, i64 n) {
   return tree16(lanes);
 }
 
-// What a product after the softmax sees: rounded to the storage type.
+// What a product after the softmax sees: rounded to the storage type, a subnormal number to zero.
 template <class N, class S>
 N rounded(N x) {
+  if (flushed<N, S> && std::abs(x) < std::numeric_limits<float>::min()) return 0;
   return static_cast<N>(S(x));
 }
 
@@ -96,21 +109,23 @@ struct AttentionState {
 // Adds one tile of `keys` keys, whose scores are given, to a chunk's state.
 template <class N, class S, class Value>
 void attention_tile(AttentionState<N>& st, const N* scores, i64 keys, Value&& value) {
-  constexpr bool kPairs = std::is_same_v<S, bf16>;
   N top = st.m;
   for (i64 j = 0; j < keys; ++j) top = std::max(top, scores[j]);
   const N r = exp_of(st.m - top);
-  N p[kKeyTile], lanes[16] = {};
+  N p[kKeyTile] = {}, lanes[16] = {};
   for (i64 j = 0; j < keys; ++j) {
     p[j] = exp_of(scores[j] - top);
     lanes[j % 16] += p[j];
   }
   st.l = std::fma(st.l, r, tree16(lanes));
-  for (i64 c = 0; c < static_cast<i64>(st.acc.size()); ++c) {
-    const N s = dot_run<N, kPairs>(
-        0, keys, [&](i64 j) { return rounded<N, S>(p[j]); }, [&](i64 j) { return value(j, c); });
-    st.acc[c] = std::fma(st.acc[c], r, s);
-  }
+  for (N& x : p) x = rounded<N, S>(x);
+  run_products<flushed<N, S>>([&] {
+    for (i64 c = 0; c < static_cast<i64>(st.acc.size()); ++c) {
+      const N s = dot_run<N, is_pairs<S>>(
+          0, keys, [&](i64 j) { return p[j]; }, [&](i64 j) { return value(j, c); });
+      st.acc[c] = std::fma(st.acc[c], r, s);
+    }
+  });
   st.m = top;
 }
 
@@ -126,7 +141,6 @@ void attention_merge(AttentionState<N>& total, const AttentionState<N>& chunk) {
 // One query row of one head; lse may be null.
 template <class N, class S>
 void attention_row(const Attention& p, const AttentionSequence& seq, i64 row, i64 head, N* lse) {
-  constexpr bool kPairs = std::is_same_v<S, bf16>;
   const i64 width = p.d1 + p.d2, kv = head / (p.heads / p.kv_heads);
   const S* q = static_cast<const S*>(p.q) + (row * p.heads + head) * width;
   S* out = static_cast<S*>(p.out) + (row * p.heads + head) * p.dv;
@@ -143,7 +157,7 @@ void attention_row(const Attention& p, const AttentionSequence& seq, i64 row, i6
     N scores[kKeyTile];
     for (i64 j = 0; j < keys; ++j) {
       const auto key = [&](i64 c) { return c < p.d1 ? k1[j * p.k1_row + c] : k2[j * p.k2_row + c - p.d1]; };
-      scores[j] = dot_contract<N, kPairs>(
+      scores[j] = dot_contract<N, S>(
                       width, [&](i64 c) { return q[c]; }, key) *
                   static_cast<N>(p.scale);
     }
@@ -173,7 +187,6 @@ struct HeadGradients {
 
 template <class N, class S>
 struct HeadBackward {
-  static constexpr bool kPairs = std::is_same_v<S, bf16>;
   const AttentionBackward& p;
   const N* lse;
   i64 begin, rows, head;
@@ -203,10 +216,10 @@ struct HeadBackward {
       for (i64 j = j0; j < j1; ++j) {
         prob[i - i0][j - j0] = ds[i - i0][j - j0] = 0;
         if (j > i) continue;
-        const N dot = dot_contract<N, kPairs>(
+        const N dot = dot_contract<N, S>(
             width, [&](i64 c) { return q(i, c); }, [&](i64 c) { return k(j, c); });
         const N pr = exp_of(dot * static_cast<N>(p.scale) - lse[(begin + i) * p.heads + head]);
-        const N dp = dot_contract<N, kPairs>(
+        const N dp = dot_contract<N, S>(
             p.dv, [&](i64 c) { return d_out(i, c); }, [&](i64 c) { return v(j, c); });
         prob[i - i0][j - j0] = pr;
         ds[i - i0][j - j0] = dp;
@@ -216,6 +229,27 @@ struct HeadBackward {
         N &pr = prob[i - i0][j - j0], &dp = ds[i - i0][j - j0];
         dp = rounded<N, S>((pr * (dp - delta)) * static_cast<N>(p.scale));
         pr = rounded<N, S>(pr);
+      }
+    }
+  }
+
+  // What the tile adds to the gradients of its keys, values and queries.
+  void add_products(i64 i0, i64 i1, i64 j0, i64 j1, const Tile& prob, const Tile& ds, HeadGradients<N>& g,
+                    N* dq) const {
+    for (i64 j = j0; j < j1; ++j) {
+      for (i64 c = 0; c < p.dv; ++c) {
+        g.dv[j * p.dv + c] += dot_run<N, is_pairs<S>>(
+            0, i1 - i0, [&](i64 i) { return prob[i][j - j0]; }, [&](i64 i) { return d_out(i0 + i, c); });
+      }
+      for (i64 c = 0; c < width; ++c) {
+        g.dk[j * width + c] += dot_run<N, is_pairs<S>>(
+            0, i1 - i0, [&](i64 i) { return ds[i][j - j0]; }, [&](i64 i) { return q(i0 + i, c); });
+      }
+    }
+    for (i64 i = i0; i < i1; ++i) {
+      for (i64 c = 0; c < width; ++c) {
+        dq[i * width + c] += dot_run<N, is_pairs<S>>(
+            0, j1 - j0, [&](i64 j) { return ds[i - i0][j]; }, [&](i64 j) { return k(j0 + j, c); });
       }
     }
   }
@@ -231,22 +265,7 @@ struct HeadBackward {
       for (i64 i0 = j0; i0 < rows; i0 += kKeyTile) {
         const i64 i1 = std::min(rows, i0 + kKeyTile);
         tile(i0, i1, j0, j1, deltas.data(), prob, ds);
-        for (i64 j = j0; j < j1; ++j) {
-          for (i64 c = 0; c < p.dv; ++c) {
-            g.dv[j * p.dv + c] += dot_run<N, kPairs>(
-                0, i1 - i0, [&](i64 i) { return prob[i][j - j0]; }, [&](i64 i) { return d_out(i0 + i, c); });
-          }
-          for (i64 c = 0; c < width; ++c) {
-            g.dk[j * width + c] += dot_run<N, kPairs>(
-                0, i1 - i0, [&](i64 i) { return ds[i][j - j0]; }, [&](i64 i) { return q(i0 + i, c); });
-          }
-        }
-        for (i64 i = i0; i < i1; ++i) {
-          for (i64 c = 0; c < width; ++c) {
-            dq[i * width + c] += dot_run<N, kPairs>(
-                0, j1 - j0, [&](i64 j) { return ds[i - i0][j]; }, [&](i64 j) { return k(j0 + j, c); });
-          }
-        }
+        run_products<flushed<N, S>>([&] { add_products(i0, i1, j0, j1, prob, ds, g, dq.data()); });
       }
     }
     S* out_dq = static_cast<S*>(p.dq);

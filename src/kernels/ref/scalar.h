@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "kernels/flush.h"
 #include "kernels/kernels.h"
 
 namespace hadal::kernels::ref {
@@ -78,18 +79,25 @@ N sigmoid(N x) {
 template <class A, class B>
 float dot(i64 k, i64 chunk, bool pairs, const A& a, const B& b) {
   float acc = 0;
-  for (i64 begin = 0; begin < k; begin += chunk) {
-    const i64 end = begin + chunk < k ? begin + chunk : k;
-    float s = 0;
-    if (pairs) {
-      for (i64 i = begin; i < end; i += 2) {
-        s = i + 1 < end ? std::fma(a(i + 1), b(i + 1), s) : std::fma(0.0f, 0.0f, s);
-        s = std::fma(a(i), b(i), s);
+  const auto sums = [&] {
+    for (i64 begin = 0; begin < k; begin += chunk) {
+      const i64 end = begin + chunk < k ? begin + chunk : k;
+      float s = 0;
+      if (pairs) {
+        for (i64 i = begin; i < end; i += 2) {
+          s = i + 1 < end ? std::fma(a(i + 1), b(i + 1), s) : std::fma(0.0f, 0.0f, s);
+          s = std::fma(a(i), b(i), s);
+        }
+      } else {
+        for (i64 i = begin; i < end; ++i) s = std::fma(a(i), b(i), s);
       }
-    } else {
-      for (i64 i = begin; i < end; ++i) s = std::fma(a(i), b(i), s);
+      acc = s + acc;
     }
-    acc = s + acc;
+  };
+  if (pairs) {
+    flushing(sums);
+  } else {
+    sums();
   }
   return acc;
 }
