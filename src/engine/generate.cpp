@@ -16,7 +16,7 @@ namespace {
 
 std::int64_t context_of(const model::CausalLm& model, const GenerateSettings& s) {
   const std::int64_t most = model.config().max_position_embeddings;
-  if (s.context < 0 || s.context > most) fail("context = {}: this model has positions for at most {}", s.context, most);
+  if (s.context < 0 || s.context > most) fail("--context {}: this model has positions for at most {}", s.context, most);
   return s.context > 0 ? s.context : most;
 }
 

@@ -132,7 +132,7 @@ class Reader {
 
   // A role that only this model has: image_token and the like.
   static bool is_own_role(const std::string& key, const json& value) {
-    return key.ends_with("_token") && !is_role(key) &&
+    return key.ends_with("_token") && !is_role(key) && key != "add_bos_token" && key != "add_eos_token" &&
            (value.is_string() || (value.is_object() && value.contains("content")));
   }
 

@@ -38,9 +38,14 @@ class Loader {
     }
     read_post_processor(optional(file, "post_processor"));
     read_decoder(optional(file, "decoder"));
-    if (!decodes_) parts_->warnings.push_back(fmt::format("{}: decoder has no step; it is taken for ByteLevel", path_));
+    if (!decodes_) {
+      fail("{}: decoder has no ByteLevel step: the library would print the byte table's characters; it must have one",
+           path_);
+    }
     for (const char* key : {"truncation", "padding"}) {
-      if (!optional(file, key).is_null()) parts_->warnings.push_back(fmt::format("{}: {} is ignored", path_, key));
+      const Json value = optional(file, key);
+      if (!value.is_null() && !value.is_object()) broken(key, "null or an object");
+      if (!value.is_null()) parts_->warnings.push_back(fmt::format("{}: {} is ignored", path_, key));
     }
     loaded_.parts = parts_;
     finish();
@@ -103,8 +108,8 @@ class Loader {
   }
 
   void read_model(const Json& model) {
-    const std::string kind = kind_of(model);
-    if (!kind.empty() && kind != "BPE") unsupported("model", model, "BPE");
+    const std::string kind = kind_of(model);  // old files do not say it
+    if (!model.is_object() || (model.contains("type") && kind != "BPE")) unsupported("model", model, "BPE");
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       const Json value = optional(model, key);
       if (!value.is_null() && value != "") fail("{}: model.{} is not supported; it must be null", path_, key);
@@ -329,7 +334,7 @@ class Loader {
     if (kind == "Sequence") {
       for (const Json& part : list(decoder, "decoders", "decoder")) read_decoder(part);
     } else if (kind != "ByteLevel") {
-      unsupported("decoder", decoder, "null, ByteLevel, Sequence");
+      unsupported("decoder", decoder, "ByteLevel, Sequence");
     } else if (decodes_) {
       broken("decoder", "ByteLevel once: it has that step twice");
     } else {

@@ -139,6 +139,8 @@ void Checker::numbers() const {
     want(decays_in_f32(v), key, "so far from 1 that f32 holds the distance, as 0.99999");
   }
   want(o.eps > 0, "optimizer.eps", "above 0");
+  const double std = r_.model.embedding_std;
+  want(std == 0 || std >= 1e-12, "model.embedding_std", "0 or from 1e-12 to 100: gradients of smaller ones overflow");
 }
 
 void Checker::choices() const {

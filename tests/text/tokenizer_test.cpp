@@ -85,34 +85,44 @@ TEST_F(Files, UnsupportedPartsAreNamed) {
   EXPECT_EQ(with("/post_processor", adds(999999)), ": post_processor adds the id 999999, which no token has");
   EXPECT_EQ(with("/post_processor", adds(5)), "no error");
   EXPECT_EQ(with("/decoder", {{"type", "WordPiece"}}),
-            ": decoder WordPiece is not supported; supported: null, ByteLevel, Sequence");
+            ": decoder WordPiece is not supported; supported: ByteLevel, Sequence");
   EXPECT_EQ(with("/decoder", {{"type", "Sequence"}, {"decoders", {{{"type", "ByteLevel"}}, {{"type", "ByteLevel"}}}}}),
             ": decoder must be ByteLevel once: it has that step twice");
   EXPECT_EQ(with("/pre_tokenizer", {{"type", "Split"}, {"pattern", {{"Regex", "[a"}}}, {"behavior", "Isolated"}}),
             ": Split.pattern [a: it has a [ without ]");
+  EXPECT_TRUE(with("/model/type", true).starts_with(": model {")) << with("/model/type", true);
+  EXPECT_EQ(with("/truncation", true), ": truncation must be null or an object");
+  EXPECT_EQ(with("/padding", 3), ": padding must be null or an object");
   EXPECT_EQ(with("/added_tokens/0/lstrip", "yes"), ": added_tokens[0].lstrip must be true or false");
   EXPECT_EQ(with("/added_tokens/0", {{"id", 3}}), ": added_tokens[0] has no content");
 }
 
 TEST_F(Files, WarningsGoToTheCaller) {
   file_["truncation"] = {{"max_length", 3}};
-  file_["decoder"] = nullptr;
   file_["added_tokens"][0]["content"] = "in";  // the vocabulary has it under another id
   write_file_atomically(dir_ / "tokenizer_config.json",
                         R"({"bos_token": "<nowhere>", "eos_token": {"content": "<mask>"}})");
   const Tokenizer tokenizer = load();
-  EXPECT_EQ(tokenizer.warnings().size(), 4u);
+  EXPECT_EQ(tokenizer.warnings().size(), 3u);
   EXPECT_EQ(tokenizer.bos_id(), 2047);  // a new one, as in the library
   EXPECT_EQ(tokenizer.eos_id(), tokenizer.token_id("<mask>"));
 }
 
-TEST_F(Files, ADecoderWithoutStepsIsTold) {
+// The library joins "ĠHel", "lo" with spaces, or as they are.
+TEST_F(Files, ADecoderWithoutStepsIsRefused) {
   for (const json& decoder : {json(nullptr), json{{"type", "Sequence"}, {"decoders", json::array()}}}) {
     file_["decoder"] = decoder;
-    const Tokenizer tokenizer = load();
-    ASSERT_EQ(tokenizer.warnings().size(), 1u) << decoder.dump();
-    EXPECT_NE(tokenizer.warnings()[0].find("decoder has no step"), std::string::npos);
+    EXPECT_TRUE(error().starts_with(": decoder has no ByteLevel step")) << error();
   }
+}
+
+// These two are settings of the library, whose names end as roles do.
+TEST_F(Files, AddBosTokenIsNoRole) {
+  write_file_atomically(dir_ / "tokenizer_config.json",
+                        R"({"add_bos_token": "x", "add_eos_token": "y", "my_token": "<m>"})");
+  const Tokenizer tokenizer = load();
+  ASSERT_EQ(tokenizer.special_tokens().size(), 1u);
+  EXPECT_EQ(tokenizer.special_tokens()[0].role, "my_token");
 }
 
 TEST_F(Files, BytesWithoutATokenAreLeftOutOrReplaced) {

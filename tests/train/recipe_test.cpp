@@ -81,6 +81,7 @@ TEST(RecipeText, NumbersThatTheirTypeCannotHold) {
       {"guard.window=99999999999", "from 2 to 1048576"},
       {"balance.gamma=1e30", "from 0 to 10"},
       {"model.init_std=1e30", "from 0 to 100"},
+      {"model.embedding_std=1e-30", "0 or from 1e-12 to 100"},
       {"optimizer.weight_decay=1e6", "must not turn weights round"},
       {"lr.peak=20",
        "at most 1 / optimizer.weight_decay: a step must not turn weights round (optimizer.weight_decay = 0.1)"},
