@@ -81,7 +81,7 @@ compare() { # WHAT A B
     echo "same      $1"
   else
     echo "DIFFERENT $1"
-    diff "$2" "$3" | head -n 4 | cut -c 1-300 || true
+    head -n 4 < <(diff "$2" "$3") | cut -c 1-300
     bad=1
   fi
 }
