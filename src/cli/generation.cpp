@@ -41,7 +41,10 @@ void add_generation_options(CLI::App& verb, GenerationOptions& o) {
       ->transform(real(1e-3, 1e3));
   verb.add_option("-s,--seed", o.seed, "same seed, same text; without it a random one, told on standard error")
       ->transform(whole(0));
-  verb.add_option("--stop", o.stop, "text that ends the answer; may be given several times")->allow_extra_args(false);
+  verb.add_option("--stop", o.stop, "text that ends the answer; may be given several times")
+      ->allow_extra_args(false)
+      ->check(
+          [](const std::string& text) { return text.empty() ? std::string("'' must not be empty") : std::string(); });
   verb.add_option("-c,--context", o.context, "positions of the cache; 0: what the model has, up to 8192 (0)")
       ->transform(whole(0));
   verb.add_option("--overflow", o.overflow, "at the end of the context: stop, or forget the older half and go on")
@@ -74,6 +77,8 @@ engine::GenerateSettings Writer::settings_of(const GenerationOptions& o) {
   if (o.max_tokens) model.max_tokens.reset();
   if (folder_ != o.model) told_ += fmt::format("model: {}\n", folder_.string());
   if (!model.text().empty()) told_ += fmt::format("generation_config.json: {}\n", model.text());
+  if (model.max_length && !o.max_tokens && !model.max_tokens)
+    model.unsupported.push_back(fmt::format("max_length = {}", *model.max_length));
   for (const std::string& what : model.unsupported)
     warn(fmt::format("generation_config.json: {}: hadal has no such setting, text is written without it", what));
   engine::GenerateSettings s;

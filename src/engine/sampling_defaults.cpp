@@ -1,5 +1,6 @@
 #include "engine/sampling_defaults.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -22,12 +23,12 @@ constexpr std::array kForeign = {
     Foreign{"frequency_penalty", 0}, Foreign{"epsilon_cutoff", 0},       Foreign{"eta_cutoff", 0},
     Foreign{"penalty_alpha", 0},     Foreign{"no_repeat_ngram_size", 0}, Foreign{"top_h", 0},
     Foreign{"min_length", 0},        Foreign{"min_new_tokens", 0},       Foreign{"encoder_no_repeat_ngram_size", 0}};
-constexpr std::array<std::string_view, 10> kForeignLists = {
-    "bad_words_ids",         "suppress_tokens",
-    "begin_suppress_tokens", "forced_bos_token_id",
-    "forced_eos_token_id",   "sequence_bias",
-    "watermarking_config",   "force_words_ids",
-    "dola_layers",           "exponential_decay_length_penalty"};
+constexpr std::array<std::string_view, 12> kForeignLists = {"bad_words_ids",         "suppress_tokens",
+                                                            "begin_suppress_tokens", "forced_bos_token_id",
+                                                            "forced_eos_token_id",   "sequence_bias",
+                                                            "watermarking_config",   "force_words_ids",
+                                                            "dola_layers",           "exponential_decay_length_penalty",
+                                                            "constraints",           "max_time"};
 
 void note_foreign(const JsonField& file, std::vector<std::string>& notes) {
   for (const Foreign& f : kForeign) {
@@ -37,12 +38,17 @@ void note_foreign(const JsonField& file, std::vector<std::string>& notes) {
   for (const std::string_view name : kForeignLists) {
     if (file.find(name)) notes.emplace_back(name);
   }
+  if (const auto field = file.find("token_healing"); field && field->boolean()) notes.emplace_back("token_healing");
 }
 
 std::vector<std::string> strings(const JsonField& field) {
-  if (field.value().is_string()) return {field.string()};
   std::vector<std::string> all;
-  for (const JsonField& item : field.items()) all.push_back(item.string());
+  if (field.value().is_string()) {
+    all.push_back(field.string());
+  } else {
+    for (const JsonField& item : field.items()) all.push_back(item.string());
+  }
+  if (std::find(all.begin(), all.end(), "") != all.end()) field.wrong("texts, none empty");
   return all;
 }
 
@@ -66,6 +72,7 @@ SamplingDefaults read_sampling_defaults(const fs::path& model_dir) {
   number("repetition_penalty", 1e-3, 1e3, d.repetition_penalty);
   if (const auto field = file.find("top_k")) d.top_k = std::max<std::int64_t>(0, field->integer(-1));  // -1: off
   if (const auto field = file.find("max_new_tokens")) d.max_tokens = field->integer(1);
+  if (const auto field = file.find("max_length")) d.max_length = field->integer(1);
   if (const auto field = file.find("stop_strings")) d.stop = strings(*field);
   const auto sampled = file.find("do_sample");
   if (sampled && !sampled->boolean()) d.temperature = 0;

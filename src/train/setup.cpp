@@ -78,6 +78,10 @@ void check_model(const Recipe& r, const model::Config& c) {
     fail("data.sequence_length = {}: must be above {}, or the last of the {} MTP modules has nothing to predict",
          length, modules, modules);
   }
+  constexpr double kLargestStd = 100;  // as model.init_std
+  if (r.model.init_std == 0 && r.model.init_from.empty() && c.initializer_range > kLargestStd)
+    fail("initializer_range = {}: new weights need a standard deviation of at most {} (or model.init_std)",
+         c.initializer_range, kLargestStd);
   // With one group both losses are constants: whoever weighs them expects something else.
   if (c.n_group > 1 && c.topk_method != model::TopkMethod::greedy) return;
   for (const auto& [key, alpha] : {std::pair{"device_alpha", r.balance.device_alpha},

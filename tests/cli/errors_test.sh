@@ -92,6 +92,8 @@ wrong "unknown flag" "hadal inspect|--bogus" "$hadal" inspect tiny --bogus
 wrong "missing argument" "hadal generate|model is required" "$hadal" generate
 wrong "missing value" "--seed needs a value" "$hadal" generate x --seed
 wrong "flag twice" "--max-tokens" "$hadal" generate x --max-tokens 1 --max-tokens 2
+wrong "stop string of nothing" "--stop: '' must not be empty" "$hadal" generate x --stop ''
+wrong "recipe without an end" "/dev/zero: it is a pipe or a device" "$hadal" plan train /dev/zero
 wrong "no number" "--top-p: x must be a number from 0 to 1" "$hadal" generate x --top-p x
 wrong "below zero" "--temperature: -1 must be a number of 0 or more" "$hadal" generate x --temp -1
 wrong "no seed" "--seed|x" "$hadal" generate x --seed x
@@ -217,6 +219,10 @@ for file in model.safetensors trainer/moments.safetensors trainer/state.json; do
   rm -rf hurt && cp -r run hurt && rm "hurt/checkpoints/$(basename "$step")/$file"
   wrong "checkpoint without $file" "$file: No such file" "$hadal" pretrain good.toml --run hurt
 done
+for file in model.safetensors tokenizer.json; do
+  rm -rf hurt && cp -r run hurt && ln -sf /dev/zero "hurt/checkpoints/$(basename "$step")/$file"
+  wrong "checkpoint with a $file without an end" "$file: it is a pipe or a device" timeout 60 "$hadal" pretrain good.toml --run hurt
+done
 rm -rf hurt && cp -r run hurt && sed -i -E 's/(\\"place\\":)[0-9]+/\199999/' "hurt/checkpoints/$(basename "$step")/trainer/state.json"
 wrong "edited data position" "trainer/state.json|differs from what was saved" "$hadal" pretrain good.toml --run hurt
 echo '{"step":' >>hurt/metrics.jsonl
@@ -240,6 +246,7 @@ mkdir short && cp "$v3/config.json" short/ && head -c 300000 "$v3/model.safetens
 wrong "truncated weights" "short/model.safetensors" "$hadal" inspect short
 wrong "unknown preset" "v9|v2-lite" "$hadal" inspect v9
 wrong "wrong reference file" "format" "$hadal" verify "$v3" --reference "$v3/model.safetensors"
+wrong "context beyond the model" "--context 9999: this model has positions for at most" "$hadal" generate "$step" --prompt x --context 9999
 wrong "bad temperature" "temperature" "$hadal" generate "$step" --prompt x --temperature -1
 wrong "negative seed" "--seed|-1" "$hadal" generate "$step" --prompt x --seed -1
 wrong "prompt longer than the context" "--context" "$hadal" generate "$step" --prompt "$(printf 'word %.0s' $(seq 1 200))" --context 64

@@ -57,6 +57,13 @@ TEST(SamplingDefaults, WhatHadalDoesNotHaveIsNamed) {
   EXPECT_EQ(d.unsupported, (std::vector<std::string>{"num_beams = 4", "no_repeat_ngram_size = 3", "bad_words_ids"}));
 }
 
+TEST(SamplingDefaults, SettingsThatWouldEndOrChangeTheTextAreNamed) {
+  const SamplingDefaults d = read(R"({"max_length": 30, "token_healing": true, "max_time": 2.5, "constraints": [1]})");
+  EXPECT_EQ(d.unsupported, (std::vector<std::string>{"constraints", "max_time", "token_healing"}));
+  EXPECT_EQ(d.max_length, 30);
+  EXPECT_TRUE(read(R"({"token_healing": false})").unsupported.empty());
+}
+
 TEST(SamplingDefaults, EdgesOfRangesAreTaken) {
   EXPECT_EQ(read(R"({"top_p": 0})").top_p, 0.0);
   EXPECT_EQ(read(R"({"top_p": 1, "top_k": -1})").top_k, 0);
@@ -74,6 +81,10 @@ TEST(SamplingDefaults, ValuesOutOfRangeAreNamed) {
   EXPECT_NE(error(R"({"repetition_penalty": 0})").find("'repetition_penalty' = 0"), std::string::npos);
   EXPECT_NE(error(R"({"do_sample": "yes"})").find("'do_sample'"), std::string::npos);
   EXPECT_NE(error(R"({"stop_strings": 3})").find("'stop_strings'"), std::string::npos);
+  for (const char* content : {R"({"stop_strings": ""})", R"({"stop_strings": ["a", ""]})"})
+    EXPECT_NE(error(content).find("must be texts, none empty"), std::string::npos) << error(content);
+  EXPECT_NE(error(R"({"max_length": 0})").find("field 'max_length' = 0"), std::string::npos);
+  EXPECT_NE(error(R"({"token_healing": 1})").find("'token_healing'"), std::string::npos);
   EXPECT_NE(error("[]").find("object"), std::string::npos);
 }
 

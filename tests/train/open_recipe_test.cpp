@@ -83,6 +83,8 @@ TEST_F(OpenRecipe, WhatCannotWorkIsRefusedAlike) {
   EXPECT_TRUE(says(refusal({"model.config=" + path("none.json")}), "none.json"));
   EXPECT_TRUE(says(refusal({"model.init_from=" + path("none")}), "none"));
   EXPECT_TRUE(says(refusal({"balance.device_alpha=0.1", "model.n_group=1", "model.topk_group=1"}), "has no groups"));
+  EXPECT_TRUE(says(refusal({"model.initializer_range=1e18"}), "initializer_range = 1e+18: new weights need"));
+  EXPECT_EQ(refusal({"model.initializer_range=1e18", "model.init_std=0.1"}), "");
   EXPECT_TRUE(says(refusal({"model.n_group=3"}), "model.n_group over preset tiny = 3"));
   EXPECT_TRUE(says(refusal({"data.epochs=0.5"}), "data.epochs allows only 200 tokens"));
   EXPECT_TRUE(says(refusal({"data.epochs=1", "train.tokens=640"}), "data.epochs allows only 400 tokens"));
