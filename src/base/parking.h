@@ -1,5 +1,5 @@
-// When a thread of a pool is better left out: another process takes its core away inside a task, and all others wait
-// for some milliseconds. Twice in a short time, and the pool does without it for a while.
+// When a thread of a pool is better left out: other processes want its core, and all wait for it longer than it helps.
+// It is then left out for a while.
 #pragma once
 
 #include <algorithm>
@@ -11,17 +11,18 @@ namespace hadal {
 class Parking {
  public:
   static constexpr std::int64_t kWait = 1'000'000;  // tasks are shorter: whoever is waited for longer has lost its core
-  static constexpr std::int64_t kShortest = 10'000'000, kLongest = 200'000'000;
+  static constexpr std::int64_t kShortest = 20'000'000, kLongest = 800'000'000;
 
-  // At the end of a region others have waited `ns` for this thread. True: it is to be left out until until().
-  bool waited(std::int64_t now, std::int64_t ns) {
+  // The others have waited `ns` for this thread, which has worked for `helped` since the last time. True: it is to be
+  // left out until until().
+  bool waited(std::int64_t now, std::int64_t ns, std::int64_t helped) {
     if (ns < kWait) return false;
-    const bool back = now - until_ < kBack;  // it was left out a moment ago: once is enough
-    const std::int64_t since = std::max(last_, until_);
-    last_ = now;
-    // With a core of its own for most of the time it is worth the waits.
-    if ((!back && now - since > kBetween) || kShare * ns < now - since) return false;
-    length_ = back ? std::min(2 * length_, kLongest) : kShortest;
+    // Sums in which what was long ago counts for little.
+    waits_ += ns - waits_ / kMemory;
+    helps_ += std::min(helped, kMost) - helps_ / kMemory;
+    if (helps_ > waits_) return false;
+    const bool again = now - until_ < std::max(kBack, length_);  // it was left out a moment ago
+    length_ = again ? std::min(2 * length_, kLongest) : kShortest;
     until_ = now + length_;
     return true;
   }
@@ -29,8 +30,9 @@ class Parking {
   std::int64_t until() const { return until_; }
 
  private:
-  static constexpr std::int64_t kBetween = 100'000'000, kBack = 50'000'000, kShare = 3;
-  std::int64_t last_ = -kBetween - 1, until_ = -kBack - 1, length_ = kShortest;
+  static constexpr std::int64_t kBack = 100'000'000, kMemory = 4, kMost = 20'000'000;
+  std::int64_t until_ = -kBack - 1, length_ = 0;
+  std::int64_t waits_ = 0, helps_ = 0;
 };
 
 }  // namespace hadal

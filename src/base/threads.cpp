@@ -2,6 +2,7 @@
 
 #include <immintrin.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -18,6 +19,8 @@
 #include "base/claims.h"
 #include "base/error.h"
 #include "base/parking.h"
+#include "base/place.h"
+#include "base/run_delay.h"
 
 namespace hadal {
 
@@ -42,22 +45,37 @@ struct ThreadPool::State {
   std::atomic<int> sleeping{0};      // workers that wait for a region
   std::atomic<bool> waiting{false};  // the caller waits for the last task
   std::atomic<bool> stop{false};
+  std::atomic<int> caller_cpu{-1};  // its core
 
   Claims claims;
   // The region: read after a claim only.
   const TaskRef* task = nullptr;
   std::exception_ptr error;
   std::atomic<bool> failed{false};
+  std::int64_t caller_seen = 0;                        // when waited_for_caller() last had a look
+  std::int64_t rested = 0;                             // when it last gave a worker a rest
   std::array<MemoryRange, ReadAhead::kRanges> ranges;  // to be read after this region
   int range_count = 0;
 
   struct alignas(64) Own {
     ReadAhead ahead;
     std::atomic<std::uint32_t> holds{0};        // the region of which it has claimed tasks that are not done
-    std::atomic<std::int64_t> parked_until{0};  // see Parking; 0: takes part
+    std::atomic<std::int64_t> parked_until{0};  // it rests until then; 0: takes part
+    std::atomic<std::int64_t> out_at{0};        // when it last found no more tasks
+    std::atomic<std::int64_t> worked{0};        // time from its first task of a region to that moment, all regions
+    std::atomic<int> tid{0};
     // The caller's.
     Parking parking;
-    bool late = false;  // was waited for at the end of a region
+    std::int64_t delay = 0, worked_before = 0;  // run_delay() and `worked` as last seen
+    bool late = false;                          // was waited for at the end of a region
+
+    void rest(std::int64_t until) { parked_until.store(until, std::memory_order_relaxed); }
+    // Has it waited for a core for most of these nanoseconds?
+    bool lost_its_core(std::int64_t ns) {
+      const std::int64_t now = run_delay(tid.load(std::memory_order_relaxed)), before = delay;
+      delay = now;
+      return now < 0 || now - before > ns / 2;
+    }
   };
   std::vector<Own> own;  // of each thread
 
@@ -70,10 +88,11 @@ struct ThreadPool::State {
   // True if this thread did the last task of the region.
   bool work(std::uint32_t epoch, int worker) {
     Own& mine = own[static_cast<std::size_t>(worker)];
-    std::int64_t count = 0;
+    std::int64_t count = 0, begin = 0;
     for (std::int64_t i = claims.claim(epoch, worker); i >= 0; i = claims.claim(epoch, worker)) {
       if (count++ == 0) {
         mine.holds.store(epoch, std::memory_order_relaxed);
+        if (worker > 0) begin = now_ns();
         mine.ahead = share_of_next(worker);
       }
       if (failed.load(std::memory_order_relaxed)) continue;
@@ -87,13 +106,20 @@ struct ThreadPool::State {
     }
     if (count == 0) return false;
     mine.holds.store(0, std::memory_order_relaxed);
+    if (worker > 0) {
+      const std::int64_t now = now_ns();
+      mine.out_at.store(now, std::memory_order_relaxed);
+      mine.worked.store(mine.worked.load(std::memory_order_relaxed) + now - begin, std::memory_order_relaxed);
+    }
     return claims.done(count);
   }
 
   void loop(int worker) {
     std::fesetenv(FE_DFL_ENV);  // not what the thread that made the pool has set for itself
     std::uint32_t seen = 0;
+    own[static_cast<std::size_t>(worker)].tid.store(gettid(), std::memory_order_relaxed);
     Own& mine = own[static_cast<std::size_t>(worker)];
+    Place place(threads);
     for (;;) {
       while (claims.epoch() == seen && mine.ahead.step()) {
       }
@@ -109,6 +135,7 @@ struct ThreadPool::State {
       if (stop.load()) return;
       seen = claims.epoch();
       mine.ahead = {};
+      place.keep_off(caller_cpu.load(std::memory_order_relaxed));
       // Either this sees that the caller waits, or the caller sees that all is done: both are in the one order of all
       // such accesses. So the mutex is left alone as long as both sides spin; the same goes for `sleeping`.
       if (work(seen, worker) && waiting.load()) {
@@ -142,12 +169,40 @@ struct ThreadPool::State {
     }
     const std::int64_t now = now_ns();
     for (Own& o : own) {
-      if (o.late && o.parking.waited(now, now - begin))
-        o.parked_until.store(o.parking.until(), std::memory_order_relaxed);
+      if (o.late) held_up(o, now, now - begin);
     }
   }
 
+  // As a region begins: the workers have had nothing to do since they did the last one's tasks. If that was not for
+  // work that took so long, but because the caller had lost its core, one of them rests for a moment: the system then
+  // gives the caller a core of its own, which the worker keeps off afterwards. Not too often: between many processes it
+  // is in vain.
+  void waited_for_caller() {
+    const std::int64_t now = now_ns();
+    std::int64_t since = caller_seen;
+    Own* there = nullptr;
+    for (std::size_t i = 1; i < own.size(); ++i) {
+      since = std::max(since, own[i].out_at.load(std::memory_order_relaxed));
+      if (own[i].parked_until.load(std::memory_order_relaxed) == 0) there = &own[i];
+    }
+    if (there == nullptr || now - since < Parking::kWait) return;
+    caller_seen = now;
+    own[0].tid.store(gettid(), std::memory_order_relaxed);
+    if (!own[0].lost_its_core(now - since) || now - rested < kBetweenRests) return;
+    rested = now;
+    there->rest(now + kRest);
+  }
+
+  // All others have waited for a worker.
+  static void held_up(Own& worker, std::int64_t now, std::int64_t ns) {
+    if (ns < Parking::kWait || !worker.lost_its_core(ns)) return;
+    const std::int64_t worked = worker.worked.load(std::memory_order_relaxed), helped = worked - worker.worked_before;
+    worker.worked_before = worked;
+    if (worker.parking.waited(now, ns, helped - ns)) worker.rest(worker.parking.until());
+  }
+
   static constexpr int kSpins = 4000;
+  static constexpr std::int64_t kRest = 10'000'000, kBetweenRests = 100'000'000;
 };
 
 ThreadPool::ThreadPool(int threads) {
@@ -182,14 +237,15 @@ void ThreadPool::run(std::int64_t tasks, TaskRef f) {
   s.task = &f;
   s.error = nullptr;
   s.failed.store(false, std::memory_order_relaxed);
+  s.caller_cpu.store(sched_getcpu(), std::memory_order_relaxed);
+  s.waited_for_caller();
   s.claims.begin(tasks);
   const std::uint32_t epoch = s.claims.epoch();
   if (s.sleeping.load() > 0) {
     const std::lock_guard lock(s.mutex);
     s.wake.notify_all();
   }
-  s.work(epoch, 0);
-  s.wait_for_others(epoch);
+  if (!s.work(epoch, 0)) s.wait_for_others(epoch);
   s.range_count = 0;
   if (s.error) std::rethrow_exception(s.error);
 }

@@ -35,7 +35,7 @@ namespace {
 
 struct Arguments {
   BenchOptions common;
-  std::string preset = "demo", dtype = "bf16";
+  std::string preset = "demo", dtype = "bf16", what = "both";
   std::int64_t tokens = 1000, steps = 10, rounds = 5;
   int neighbours = 2;
 };
@@ -80,6 +80,7 @@ class Neighbours {
 struct Row {
   std::string name;
   int threads = 0;
+  std::size_t context = 0;                 // with so many threads
   std::vector<std::vector<double>> rates;  // [neighbours][round]
   double median(std::size_t neighbours) const {
     std::vector<double> r = rates[neighbours];
@@ -95,8 +96,11 @@ class Bench {
     for (const int threads : all == 1 ? std::vector{1} : std::vector{1, all}) {
       pools_.push_back(std::make_unique<ThreadPool>(threads));
       contexts_.push_back(std::make_unique<kernels::Context>(*pools_.back(), kernels::default_isa()));
-      for (const char* name : {"decode", "training"})
-        rows_.push_back({name, threads, std::vector<std::vector<double>>(static_cast<std::size_t>(a.neighbours) + 1)});
+      for (const char* name : {"decode", "training"}) {
+        if (a.what != "both" && a.what != name) continue;
+        rows_.push_back({name, threads, contexts_.size() - 1,
+                         std::vector<std::vector<double>>(static_cast<std::size_t>(a.neighbours) + 1)});
+      }
     }
   }
 
@@ -108,21 +112,28 @@ class Bench {
       for (int n = 0; n <= a_.neighbours; ++n) {
         const Neighbours busy(n);
         for (std::size_t c = 0; c < contexts_.size(); ++c) {
-          kernels::Context& cx = *contexts_[c];
-          const auto at = static_cast<std::size_t>(n);
-          rows_[2 * c].rates[at].push_back(
-              1 / engine::bench_decode(cx, model, {nn::MlaForm::latent, a_.common.quick ? 16 : 512, a_.tokens}).mean);
-          const train::BenchResult t = train::bench_training(cx, {.config = config_,
-                                                                  .compute = train::compute_type(a_.dtype),
-                                                                  .rows = a_.common.quick ? 1 : 8,
-                                                                  .sequence = a_.common.quick ? 16 : 256,
-                                                                  .warmup = a_.common.quick ? 0 : 2,
-                                                                  .steps = static_cast<int>(a_.steps),
-                                                                  .peak = false});
-          rows_[2 * c + 1].rates[at].push_back(t.tokens_per_s * t.seconds / t.mean);
+          for (Row& row : rows_) {
+            if (row.context == c) row.rates[static_cast<std::size_t>(n)].push_back(rate(row, model));
+          }
         }
       }
     }
+  }
+
+  // One measurement, tokens/s.
+  double rate(const Row& row, const model::CausalLm& model) {
+    kernels::Context& cx = *contexts_[row.context];
+    const bool quick = a_.common.quick;
+    if (row.name == "decode")
+      return 1 / engine::bench_decode(cx, model, {nn::MlaForm::latent, quick ? 16 : 512, a_.tokens}).mean;
+    const train::BenchResult t = train::bench_training(cx, {.config = config_,
+                                                            .compute = train::compute_type(a_.dtype),
+                                                            .rows = quick ? 1 : 8,
+                                                            .sequence = quick ? 16 : 256,
+                                                            .warmup = quick ? 0 : 2,
+                                                            .steps = static_cast<int>(a_.steps),
+                                                            .peak = false});
+    return t.tokens_per_s * t.seconds / t.mean;
   }
 
   // Against what one thread does beside as many.
@@ -195,6 +206,9 @@ void add_bench_contention(CLI::App& bench) {
   add_bench_options(*verb, a->common);
   verb->add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")")->capture_default_str();
   verb->add_option("--dtype", a->dtype, "f32 or bf16")->capture_default_str();
+  verb->add_option("--what", a->what, "decode, training or both")
+      ->check(CLI::IsMember({"decode", "training", "both"}))
+      ->capture_default_str();
   verb->add_option("--neighbours", a->neighbours, "most busy processes")
       ->transform(whole(0, 64))
       ->capture_default_str();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/parking.h"
+#include "base/run_delay.h"
 
 namespace hadal {
 namespace {
@@ -97,42 +98,52 @@ TEST(Claims, EveryTaskOnceWhileThreadsComeLate) {
 
 constexpr std::int64_t kMs = 1'000'000;
 
-TEST(Parking, TwoLongWaitsInAShortTime) {
+TEST(Parking, WhoIsWaitedForLongerThanItHelps) {
   Parking p;
-  std::int64_t now = 1'000'000 * kMs;
-  EXPECT_FALSE(p.waited(now, 3 * kMs));
-  EXPECT_TRUE(p.waited(now += 6 * kMs, 3 * kMs));
+  const std::int64_t now = 1'000'000 * kMs;
+  EXPECT_TRUE(p.waited(now, 4 * kMs, 3 * kMs));
   EXPECT_EQ(p.until(), now + Parking::kShortest);
 }
 
-TEST(Parking, NotForShortWaitsNorForRareOnes) {
+TEST(Parking, NotForShortWaits) {
   Parking p;
   std::int64_t now = 0;
-  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(p.waited(now += 2 * kMs, Parking::kWait - 1));
-  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(p.waited(now += 150 * kMs, 4 * kMs));
+  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(p.waited(now += 2 * kMs, Parking::kWait - 1, 0));
 }
 
 TEST(Parking, NotWhileItIsWorthTheWaits) {
   Parking p;
   std::int64_t now = 0;
-  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(p.waited(now += 10 * kMs, 3 * kMs));
+  for (int i = 0; i < 1000; ++i) EXPECT_FALSE(p.waited(now += 10 * kMs, 3 * kMs, i % 4 == 3 ? 1 * kMs : 6 * kMs)) << i;
+}
+
+TEST(Parking, LongPeaceIsForgottenSoon) {
+  Parking p;
+  std::int64_t now = 0, waits = 0;
+  EXPECT_FALSE(p.waited(now += 1000 * kMs, 4 * kMs, 1000 * kMs));
+  while (!p.waited(now += 8 * kMs, 4 * kMs, 1 * kMs)) ASSERT_LT(++waits, 10);
 }
 
 TEST(Parking, LongerEachTimeItDoesNotHelp) {
   Parking p;
   std::int64_t now = 0, length = Parking::kShortest;
-  p.waited(now, 3 * kMs);
-  ASSERT_TRUE(p.waited(now += 6 * kMs, 3 * kMs));
+  ASSERT_TRUE(p.waited(now += 6 * kMs, 3 * kMs, 0));
   for (int i = 0; i < 8; ++i) {
     now = p.until() + 5 * kMs;
-    ASSERT_TRUE(p.waited(now, 3 * kMs)) << i;
+    ASSERT_TRUE(p.waited(now, 3 * kMs, 1 * kMs)) << i;
     length = std::min(2 * length, Parking::kLongest);
     EXPECT_EQ(p.until() - now, length);
   }
-  now = p.until() + 1000 * kMs;  // long at peace
-  EXPECT_FALSE(p.waited(now, 3 * kMs));
-  EXPECT_TRUE(p.waited(now += 6 * kMs, 3 * kMs));
+  now = p.until() + 10'000 * kMs;  // long at peace
+  ASSERT_TRUE(p.waited(now, 3 * kMs, 0));
   EXPECT_EQ(p.until() - now, Parking::kShortest);
+}
+
+TEST(RunDelay, IsCountedOfAThreadThatExists) {
+  const std::int64_t before = run_delay(gettid());
+  if (before < 0) GTEST_SKIP() << "this system does not tell";
+  EXPECT_GE(run_delay(gettid()), before);
+  EXPECT_EQ(run_delay(-5), -1);
 }
 
 }  // namespace

@@ -347,10 +347,12 @@ void few_rows(const Context& cx, std::span<const Matmul> list) {
     const TaskScratch s(cx, worker, rows, panel_words);
     const auto own = static_cast<std::size_t>(task);
     Walk walk(items, s);
+    shares[own].begin();
     for (Granules g = shares[own].take_first(kStrands); g.begin < g.end; g = shares[own].take_first(kStrands)) {
       walk.go(g, shares[own].end());
     }
     for (std::size_t other = (own + 1) % shares.size(); other != own; other = (other + 1) % shares.size()) {
+      if (!shares[other].begun()) continue;
       for (Granules g = shares[other].take_last(kStrands); g.begin < g.end; g = shares[other].take_last(kStrands)) {
         walk.go(g, g.end);
       }

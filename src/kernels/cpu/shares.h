@@ -13,11 +13,14 @@ struct Granules {
   i64 begin = 0, end = 0;
 };
 
-// The granules that a thread has yet to do. It takes the first ones; threads that are done with their own take the
-// last ones. Whoever does a granule, the result is the same.
+// The granules that a task has yet to do. It takes the first ones; threads that are done with their own take the last
+// ones, but only once the task has begun: one whose thread has not come is claimed whole, and done in the order of its
+// memory. Whoever does a granule, the result is the same.
 class alignas(64) Share {
  public:
   void set(i64 begin, i64 end) { left_.store(both(begin, end), std::memory_order_relaxed); }
+  void begin() { begun_.store(true, std::memory_order_relaxed); }
+  bool begun() const { return begun_.load(std::memory_order_relaxed); }
   // Up to `most` granules.
   Granules take_first(i64 most) {
     return take([most](Granules left) {
@@ -51,6 +54,7 @@ class alignas(64) Share {
     }
   }
   std::atomic<std::uint64_t> left_{0};
+  std::atomic<bool> begun_{false};
 };
 
 }  // namespace hadal::kernels::HADAL_ISA_NS
