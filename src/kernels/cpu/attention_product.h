@@ -42,29 +42,30 @@ inline F32x16 step(F32x16 s, float a, F32x16 b) {
   return fma(set1(a), b, s);
 }
 
+// kSum: row * kVectors + vector, so that the sums are registers from the start.
+template <bool kPairs, Into kInto, int kVectors, int... kSum>
+void product_sums(i64 lines, const float* a, i64 a_row, i64 a_word, const float* b, i64 b_line, const Target& to,
+                  i64 row, i64 column, std::integer_sequence<int, kSum...>) {
+  F32x16 s[sizeof...(kSum)] = {};
+  for (i64 k = 0; k < lines; ++k, a += a_word, b += b_line) {
+    F32x16 bv[kVectors];
+    for (int v = 0; v < kVectors; ++v) bv[v] = load(b + v * kLanes);
+    ((s[kSum] = step<kPairs>(s[kSum], a[kSum / kVectors * a_row], bv[kSum % kVectors])), ...);
+  }
+  const auto keep = [&](F32x16 sum, int m, int v) {
+    float* c = to.c + (row + m) * to.row + column + v * kLanes;
+    if constexpr (kInto == Into::add) sum = sum + load(c);
+    if constexpr (kInto == Into::rescale) sum = fma(load(c), set1(to.r[row + m]), sum);
+    store(c, sum);
+  };
+  (keep(s[kSum], kSum / kVectors, kSum % kVectors), ...);
+}
+
 template <bool kPairs, Into kInto, int kRows, int kVectors>
 void product_block(i64 lines, const float* a, i64 a_row, i64 a_word, const float* b, i64 b_line, const Target& to,
                    i64 row, i64 column) {
-  F32x16 s[kRows][kVectors];
-  for (auto& line : s) {
-    for (auto& x : line) x = zero();
-  }
-  for (i64 k = 0; k < lines; ++k) {
-    F32x16 bv[kVectors];
-    for (int v = 0; v < kVectors; ++v) bv[v] = load(b + k * b_line + v * kLanes);
-    for (int m = 0; m < kRows; ++m) {
-      const float word = a[m * a_row + k * a_word];
-      for (int v = 0; v < kVectors; ++v) s[m][v] = step<kPairs>(s[m][v], word, bv[v]);
-    }
-  }
-  for (int m = 0; m < kRows; ++m) {
-    float* c = to.c + (row + m) * to.row + column;
-    for (int v = 0; v < kVectors; ++v, c += kLanes) {
-      if constexpr (kInto == Into::add) s[m][v] = s[m][v] + load(c);
-      if constexpr (kInto == Into::rescale) s[m][v] = fma(load(c), set1(to.r[row + m]), s[m][v]);
-      store(c, s[m][v]);
-    }
-  }
+  product_sums<kPairs, kInto, kVectors>(lines, a, a_row, a_word, b, b_line, to, row, column,
+                                        std::make_integer_sequence<int, kRows * kVectors>());
 }
 
 #ifdef __AVX512F__

@@ -134,6 +134,15 @@ void store_tile(const float* tile, i64 rows, i64 columns, const Output& out, i64
   }
 }
 
+// Asks for what store_tile() will add to or write over: rows of C lie far apart, and the hardware does not see them coming.
+inline void ask_for_rows(const Output& out, i64 row, i64 rows, i64 column, i64 columns) {
+  const auto size = static_cast<i64>(size_of(out.dtype));
+  for (i64 m = row; m < row + rows; ++m) {
+    const char* c = static_cast<const char*>(out.c) + (m * out.ld + column) * size;
+    for (i64 b = 0; b < columns * size; b += 64) __builtin_prefetch(c + b, 1, 2);
+  }
+}
+
 // The panels [begin, end) of a packed operand of n columns, panel p at data + p * panel_words.
 struct Panels {
   const float* data;
@@ -149,6 +158,7 @@ void product_of_panels(const Left& a, i64 rows, i64 k, i64 chunk, const Panels& 
   const i64 at_once = k > 2 * chunk ? kPanelsAtOnce : 1;
   for (i64 first = b.begin; first < b.end; first += at_once) {
     const i64 end = std::min(b.end, first + at_once);
+    ask_for_rows(out, row, rows, first * kPanel, std::min(b.n, end * kPanel) - first * kPanel);
     if (k == 0) std::fill_n(tiles, (end - first) * rows * kPanel, 0.0f);
     run_products<is_bf16<T>>([&] {
       for (i64 begin = 0; begin < k; begin += chunk) {
