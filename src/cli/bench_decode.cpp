@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <memory>
 #include <vector>
@@ -10,7 +11,7 @@
 #include "cli/options.h"
 #include "cli/runtime.h"
 #include "engine/bench.h"
-#include "model/load.h"
+#include "kernels/machine.h"
 #include "model/serve.h"
 
 namespace hadal::cli {
@@ -21,7 +22,7 @@ struct Arguments {
   BenchOptions common;
   std::string preset = "bench-100m";
   std::string dtype = "bf16";
-  std::int64_t context = 512, tokens = 64;
+  std::int64_t context = 512, tokens = 64, layers = 0;
 };
 
 struct Form {
@@ -64,10 +65,10 @@ void show(const Form& f, const Arguments& a, BenchTable& table) {
              .best = r.best,
              .median = median});
   for (const BenchRow& read : table.rows()) {
-    if (read.name != "plain read") continue;
-    table.note(f.name + ", best, share of the best read of " + read.shape, r.bytes() / r.best / read.rate());
-    table.note(f.name + ", median, share of the median read of " + read.shape,
-               r.bytes() / median / (read.work / read.median));
+    if (read.name != "read") continue;
+    const std::string of = fmt::format("{:.0f} MiB", read.work / (1 << 20));
+    table.note(f.name + ", best, share of the best read of " + of, r.bytes() / r.best / read.rate());
+    table.note(f.name + ", median, share of the median read of " + of, r.bytes() / median / (read.work / read.median));
   }
   table.note(f.name + ", share of time outside of kernels", 1 - r.profile.seconds() / r.profiled_seconds);
   for (const auto& [op, e] : r.profile.entries()) {
@@ -78,19 +79,46 @@ void show(const Form& f, const Arguments& a, BenchTable& table) {
   table.note(f.name + ", MB of cache per token", r.cache_bytes / 1e6);
 }
 
+// Weights of both signs, in size around 2^-6 (1 for gains), from a counter: the numbers of init_model() would take
+// minutes where there are billions.
+void draw_weights(ThreadPool& pool, model::CausalLm& model) {
+  constexpr std::int64_t kBlock = 1 << 16;
+  std::uint64_t tensors = 0;
+  model.visit([&](const nn::Parameter& p) {
+    const Tensor& t = *p.value;
+    const std::int64_t n = t.numel();
+    const std::uint64_t first = ++tensors << 40U;
+    const bool gain = p.kind == nn::ParameterKind::vector;
+    pool.run((n + kBlock - 1) / kBlock, [&](std::int64_t block, int) {
+      for (std::int64_t i = block * kBlock; i < std::min(n, (block + 1) * kBlock); ++i) {
+        std::uint64_t bits = (first + static_cast<std::uint64_t>(i)) * 0x9E3779B97F4A7C15U;
+        bits = (bits ^ bits >> 29U) * 0xBF58476D1CE4E5B9U;
+        const auto half = static_cast<std::uint32_t>((bits >> 40U & 0x807FU) | 0x3C80U);
+        const float v = gain ? 1.0f : std::bit_cast<float>(half << 16U);
+        if (t.dtype() == DType::bf16) {
+          t.data<bf16>()[i] = bf16(v);
+        } else {
+          t.data<float>()[i] = v;
+        }
+      }
+    });
+  });
+}
+
 void run(const Arguments& a) {
   ThreadPool pool(threads_or_all(a.common.threads));
   kernels::Context cx(pool, kernels::default_isa());
-  const model::Config config = model::preset(a.common.quick ? "tiny" : a.preset);
+  model::Config config = model::preset(a.common.quick ? "tiny" : a.preset);
+  if (a.layers > 0) config.num_hidden_layers = std::min(a.layers, config.num_hidden_layers);
   model::CausalLm model(config, dtype_from_name(a.dtype));
-  model::init_model(model, 1, config.initializer_range);
+  draw_weights(pool, model);
   model::pack_for_serving(cx, model);
   BenchTable table("decode", "B/s", cx);
-  add_bandwidths(table, cx, (a.common.quick ? 1 : 1024) << 20, {"read"});
+  add_reads(table, cx, a.common.quick ? 1 << 20 : kernels::memory_not_cache());
   if (!a.common.quick) {
     // As much as a token reads, too: what a large cache keeps of it counts for both sides.
     const engine::DecodeResult r = engine::bench_decode(cx, model, {nn::MlaForm::latent, a.context, 1});
-    add_bandwidths(table, cx, static_cast<std::int64_t>(r.bytes()), {"read"});
+    add_reads(table, cx, static_cast<std::int64_t>(r.bytes()));
   }
   std::vector<Form> forms{{"latent cache", nn::MlaForm::latent, {}, {}},
                           {"expanded cache", nn::MlaForm::expanded, {}, {}}};
@@ -106,6 +134,9 @@ void add_bench_decode(CLI::App& bench) {
   auto a = std::make_shared<Arguments>();
   add_bench_options(*verb, a->common);
   verb->add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")")->capture_default_str();
+  verb->add_option("--layers", a->layers, "the first so many layers alone; 0: all")
+      ->transform(whole(0, 1000))
+      ->capture_default_str();
   verb->add_option("--dtype", a->dtype, "f32 or bf16")->capture_default_str();
   verb->add_option("--context", a->context, "positions in the cache")
       ->transform(whole(1, 1 << 17))

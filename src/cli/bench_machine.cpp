@@ -1,8 +1,6 @@
 // hadal bench machine: the limits that every other figure is a share of, measured by code that no kernel shares.
 #include <CLI/CLI.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -71,8 +69,7 @@ class Bench {
       const bool shared = level == 2;
       read(fmt::format("L{} cache", level + 1), caches[level] / 2, shared ? 1 : all_.size(), options_.quick ? 1 : 20);
     }
-    const std::int64_t last = caches.empty() ? 0 : caches.back();
-    read("memory", options_.quick ? 16 << 20 : memory_bytes(last), 1, options_.quick ? 1 : 3);
+    read("memory", options_.quick ? 16 << 20 : kernels::memory_not_cache(), 1, options_.quick ? 1 : 3);
   }
 
   void print() const {
@@ -105,12 +102,6 @@ class Bench {
 
  private:
   std::uint64_t threads() const { return static_cast<std::uint64_t>(all_.size()); }
-
-  // At least four times the last cache, if memory has room for it.
-  static std::int64_t memory_bytes(std::int64_t last_cache) {
-    const std::int64_t free = std::int64_t{sysconf(_SC_AVPHYS_PAGES)} * sysconf(_SC_PAGESIZE);
-    return std::min(std::max<std::int64_t>(1 << 30, 4 * last_cache), free / 2);
-  }
 
   void read(const std::string& what, std::int64_t bytes, int times, int rounds) {
     const kernels::ReadRate one = kernels::read_rate(one_, bytes, rounds),

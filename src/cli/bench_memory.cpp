@@ -132,6 +132,7 @@ void run(Arguments a) {
   const kernels::Context& cx = runtime.context();
   BenchTable table("memory", "B/s", cx);
   add_bandwidths(table, cx, a.mebibytes << 20);
+  add_reads(table, cx, a.mebibytes << 20);
   Bench bench(cx, a, table);
   bench.norms();
   bench.swiglu();

@@ -11,6 +11,7 @@
 #include "base/words.h"
 #include "cli/json_out.h"
 #include "cli/print_table.h"
+#include "kernels/machine.h"
 
 namespace hadal::cli {
 
@@ -60,26 +61,18 @@ namespace {
 // Fixed trip counts, so that compilers make vectors of these loops for any machine.
 constexpr std::int64_t kPiece = 1024;
 
-std::uint32_t or_of(const std::uint32_t* x) {
-  std::uint32_t all = 0;
-  for (std::int64_t i = 0; i < kPiece; ++i) all |= x[i];
-  return all;
-}
-
 void increment(std::uint32_t* x) {
   for (std::int64_t i = 0; i < kPiece; ++i) x[i] += 1;
 }
 
 }  // namespace
 
-void add_bandwidths(BenchTable& table, const kernels::Context& cx, std::int64_t bytes,
-                    const std::vector<std::string>& which) {
+void add_bandwidths(BenchTable& table, const kernels::Context& cx, std::int64_t bytes) {
   constexpr std::int64_t kBlock = 1 << 20, kWords = kBlock / 4;
   const std::int64_t blocks = std::max<std::int64_t>(2, bytes / kBlock), half = blocks / 2;
   const Tensor memory = Tensor::zeros({blocks * kWords}, DType::i32);
   auto* words = static_cast<std::uint32_t*>(memory.raw());
   const auto add = [&](const std::string& limit, std::int64_t passed, const std::function<void()>& call) {
-    if (std::find(which.begin(), which.end(), limit) == which.end()) return;
     table.add({.name = "plain " + limit,
                .shape = fmt::format("{} MiB", limit == "copy" ? half : blocks),
                .dtype = "i32",
@@ -97,14 +90,18 @@ void add_bandwidths(BenchTable& table, const kernels::Context& cx, std::int64_t 
       for (std::int64_t w = 0; w < kWords; w += kPiece) increment(words + i * kWords + w);
     });
   });
-  const Tensor seen = Tensor::zeros({blocks}, DType::i32);  // the results, so that the reads are not left out
-  add("read", blocks, [&cx, blocks, words, memory, seen] {
-    cx.pool().run(blocks, [&](std::int64_t i, int) {
-      std::uint32_t all = 0;
-      for (std::int64_t w = 0; w < kWords; w += kPiece) all |= or_of(words + i * kWords + w);
-      seen.data<std::int32_t>()[i] = static_cast<std::int32_t>(all);
-    });
-  });
+}
+
+void add_reads(BenchTable& table, const kernels::Context& cx, std::int64_t bytes) {
+  const auto reader = std::make_shared<kernels::Reader>(cx.pool(), bytes);
+  const kernels::ReadRate rate = reader->choose(2);
+  table.add({.name = "read",
+             .shape = fmt::format("{} MiB, {}", reader->bytes() >> 20, rate.way),
+             .dtype = "u8",
+             .limit = "read",
+             .work = static_cast<double>(reader->bytes()),
+             .call = [reader] { reader->read(); },
+             .sets_limit = true});
 }
 
 BenchTable::BenchTable(std::string name, std::string unit, const kernels::Context& cx)

@@ -65,9 +65,9 @@ class BenchTable {
 void add_squares(BenchTable& table, const kernels::Context& cx, const BenchOptions& options, DType dtype);
 std::string peak_name(DType dtype);
 
-// What plain loops reach on `bytes` of memory: "copy" (bytes read + written), "update" (in place: read + written),
-// "read".
-void add_bandwidths(BenchTable& table, const kernels::Context& cx, std::int64_t bytes,
-                    const std::vector<std::string>& which = {"copy", "update", "read"});
+// What plain loops reach on `bytes` of memory: "copy" (bytes read + written), "update" (in place: read + written).
+void add_bandwidths(BenchTable& table, const kernels::Context& cx, std::int64_t bytes);
+// The limit "read": the fastest of several ways to read so many bytes (kernels/machine.h).
+void add_reads(BenchTable& table, const kernels::Context& cx, std::int64_t bytes);
 
 }  // namespace hadal::cli

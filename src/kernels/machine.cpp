@@ -266,35 +266,56 @@ std::vector<std::int64_t> cache_sizes() {
   return sizes;
 }
 
-ReadRate read_rate(ThreadPool& pool, std::int64_t bytes, int rounds) {
+Reader::Reader(ThreadPool& pool, std::int64_t bytes) : pool_(&pool) {
   constexpr std::int64_t kLeast = 4096;
-  const std::int64_t stretch = std::max(kLeast, bytes / pool.size() / kLeast * kLeast), all = stretch * pool.size();
-  const Tensor memory = Tensor::empty({all + kLeast}, DType::u8);
-  char* data = static_cast<char*>(memory.raw());
-  data += -reinterpret_cast<std::intptr_t>(data) & 63;
-  ask_for_huge_pages(data, static_cast<std::size_t>(all));
+  stretch_ = std::max(kLeast, bytes / pool.size() / kLeast * kLeast);
+  memory_ = Tensor::empty({this->bytes() + kLeast}, DType::u8);
+  data_ = static_cast<char*>(memory_.raw());
+  data_ += -reinterpret_cast<std::intptr_t>(data_) & 63;
+  ask_for_huge_pages(data_, static_cast<std::size_t>(this->bytes()));
   pool.run(pool.size(),
-           [&](std::int64_t i, int) { std::memset(data + i * stretch, 1, static_cast<std::size_t>(stretch)); });
-  // What fits into a cache is read again and again, for half a millisecond at least.
-  const std::int64_t passes = std::max<std::int64_t>(1, (8 << 20) / stretch);
-  const bool wide = has_avx512();
-  std::vector<std::uint64_t> seen(static_cast<std::size_t>(pool.size()));
-  ReadRate best;
-  for (const Way& w : kWays) {
+           [&](std::int64_t i, int) { std::memset(data_ + i * stretch_, 1, static_cast<std::size_t>(stretch_)); });
+  seen_.resize(static_cast<std::size_t>(pool.size()));
+}
+
+void Reader::read() {
+  const Way& way = kWays[way_];
+  const auto read = has_avx512() ? way.read_512 : way.read_256;
+  pool_->run(pool_->size(),
+             [&](std::int64_t i, int) { seen_[static_cast<std::size_t>(i)] |= read(data_ + i * stretch_, stretch_); });
+}
+
+double Reader::rate(std::size_t way) {
+  way_ = way;
+  const std::int64_t passes = std::max<std::int64_t>(1, (8 << 20) / stretch_);
+  const auto start = Clock::now();
+  for (std::int64_t p = 0; p < passes; ++p) read();
+  return static_cast<double>(bytes()) * static_cast<double>(passes) / seconds_since(start);
+}
+
+ReadRate Reader::choose(int rounds) {
+  double best = 0;
+  std::size_t fastest = 0;
+  for (std::size_t way = 0; way < std::size(kWays); ++way) {
     for (int round = 0; round < rounds; ++round) {
-      const auto start = Clock::now();
-      pool.run(pool.size(), [&](std::int64_t i, int) {
-        for (std::int64_t p = 0; p < passes; ++p)
-          seen[static_cast<std::size_t>(i)] |= (wide ? w.read_512 : w.read_256)(data + i * stretch, stretch);
-      });
-      const double rate = static_cast<double>(all) * static_cast<double>(passes) / seconds_since(start);
-      if (rate <= best.bytes_per_second) continue;
-      best = {rate, fmt::format("{} a thread, {}", w.streams == 1 ? "1 stream" : fmt::format("{} streams", w.streams),
-                                w.ahead == 0 ? "no prefetch" : fmt::format("prefetch {} bytes ahead", w.ahead))};
+      const double r = rate(way);
+      if (r > best) fastest = way;
+      best = std::max(best, r);
     }
   }
-  if (seen[0] == 0) fail("the memory that was read does not hold what was written");
-  return best;
+  if (seen_[0] == 0) fail("the memory that was read does not hold what was written");
+  way_ = fastest;
+  const Way& w = kWays[fastest];
+  return {best, fmt::format("{} a thread, {}", w.streams == 1 ? "1 stream" : fmt::format("{} streams", w.streams),
+                            w.ahead == 0 ? "no prefetch" : fmt::format("prefetch {} bytes ahead", w.ahead))};
+}
+
+ReadRate read_rate(ThreadPool& pool, std::int64_t bytes, int rounds) { return Reader(pool, bytes).choose(rounds); }
+
+std::int64_t memory_not_cache() {
+  const std::vector<std::int64_t> caches = cache_sizes();
+  const std::int64_t free = std::int64_t{sysconf(_SC_AVPHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  return std::min(std::max<std::int64_t>(1 << 30, caches.empty() ? 0 : 4 * caches.back()), free / 2);
 }
 
 }  // namespace hadal::kernels

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/threads.h"
-#include "tensor/dtype.h"
+#include "tensor/tensor.h"
 
 namespace hadal::kernels {
 
@@ -45,7 +45,30 @@ struct ReadRate {
   std::string way;  // that was the fastest: streams of a thread, and how far ahead it asks for memory
 };
 
-// Reading `bytes` of memory from end to end, a stretch for each thread: the best of several ways, each `rounds` times.
+// Reads its own memory from end to end, a stretch for each thread, in one of several ways: streams side by side,
+// prefetches so or so far ahead.
+class Reader {
+ public:
+  // About `bytes`, a multiple of 4 KiB for each thread. The pool must outlive it.
+  Reader(ThreadPool& pool, std::int64_t bytes);
+  // Tries every way `rounds` times, and keeps to the fastest.
+  ReadRate choose(int rounds);
+  void read();
+  std::int64_t bytes() const { return stretch_ * pool_->size(); }
+
+ private:
+  double rate(std::size_t way);  // of one pass; what fits into a cache is read for half a millisecond at least
+  ThreadPool* pool_;
+  std::int64_t stretch_;  // of a thread
+  Tensor memory_;
+  char* data_;
+  std::vector<std::uint64_t> seen_;  // the results, so that the reads are not left out
+  std::size_t way_ = 0;
+};
+
+// The best of several ways.
 ReadRate read_rate(ThreadPool& pool, std::int64_t bytes, int rounds);
+// At least 1 GiB and four times the last cache, if that is half of the free memory at most.
+std::int64_t memory_not_cache();
 
 }  // namespace hadal::kernels
