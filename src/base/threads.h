@@ -1,5 +1,5 @@
-// Our own thread pool: tasks are claimed, so that a slow core does not hold up the rest, nor one that another process has
-// (docs/threads.md). Results must never depend on which worker runs which task.
+// Our own thread pool: tasks are claimed, so that a slow core does not hold up the rest, nor one that another process
+// has (docs/threads.md). Results must never depend on which worker runs which task.
 #pragma once
 
 #include <cstdint>
