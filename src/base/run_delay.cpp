@@ -5,7 +5,6 @@
 
 #include <array>
 #include <charconv>
-#include <cstring>
 #include <string_view>
 
 #include "base/error.h"
@@ -14,9 +13,7 @@ namespace hadal {
 
 std::int64_t run_delay(int tid) {
   // "time on a core, time waiting for one, how often", since Linux 2.6.
-  std::array<char, 64> path{};
-  *fmt::format_to_n(path.data(), path.size() - 1, "/proc/self/task/{}/schedstat", tid).out = '\0';
-  const int file = open(path.data(), O_RDONLY | O_CLOEXEC);
+  const int file = open(fmt::format("/proc/self/task/{}/schedstat", tid).c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return -1;
   std::array<char, 96> text{};
   const ssize_t bytes = read(file, text.data(), text.size());
