@@ -14,15 +14,20 @@ class FloatMode {
  public:
   [[gnu::always_inline]] explicit FloatMode(unsigned mode) {
     asm volatile("stmxcsr %0" : "=m"(before_) : : "memory");
-    set(mode);
+    changed_ = (before_ & kControl) != mode;
+    if (changed_) set(mode);
   }
-  [[gnu::always_inline]] ~FloatMode() { set(before_); }
+  [[gnu::always_inline]] ~FloatMode() {
+    if (changed_) set(before_);
+  }
   FloatMode(const FloatMode&) = delete;
   FloatMode& operator=(const FloatMode&) = delete;
 
  private:
   [[gnu::always_inline]] static void set(const unsigned& mode) { asm volatile("ldmxcsr %0" : : "m"(mode) : "memory"); }
+  static constexpr unsigned kControl = 0xFFC0;  // without the flags of what has happened
   unsigned before_;
+  bool changed_;
 };
 
 template <class F>
@@ -31,7 +36,7 @@ template <class F>
   products();
 }
 
-// Runs the products of numbers of type T, which read their operands from memory and store their results there.
+// Runs products, which read their operands from memory and store their results there.
 template <bool kFlushed, class F>
 [[gnu::always_inline]] inline void run_products(const F& products) {
   if constexpr (kFlushed) {
