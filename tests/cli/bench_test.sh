@@ -94,7 +94,7 @@ P
 "$hadal" bench memory-tokens --quick >tokens.txt
 grep -q "largest deviation" tokens.txt
 "$hadal" bench train --quick >train.txt
-grep -q "share of the matmul peak" train.txt
+grep -q "^MFU .* of .* GFLOP/s" train.txt
 
 "$hadal" bench machine --quick --json --threads 2 >machine.json
 "$hadal" bench machine --quick --threads 2 >machine.txt
