@@ -105,6 +105,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 void measure_validation(kernels::Context& cx, const model::CausalLm& model, const std::vector<SourceRow>& source,
                         Measured& m) {
   std::vector<std::vector<std::int32_t>> rows;
+  rows.reserve(source.size());
   for (const SourceRow& row : source) rows.push_back(row.tokens);
   for (int i = 0; i < 2; ++i) {  // the first warms up
     Profile profile;

@@ -329,6 +329,7 @@ void Trainer::one_step(TrainerOutcome& outcome) {
     saved_step_ = -1;
   }
   folder_->require_in_place();
+  HADAL_ASSERT(log_.has_value());
   if (const std::string problem = log_->append(m); !problem.empty()) say(problem);
   if (in_.on_step) in_.on_step(m);
   if (guard_.gives_up()) give_up();

@@ -60,6 +60,7 @@ class OpenRecipe : public ::testing::Test {
 
 TEST_F(OpenRecipe, ARecipeThatWorksIsOpened) {
   Opened o = open_recipe(recipe({"data.heldout=" + path("shards")}), Need::training);
+  if (!o.tokenizer || !o.rows) FAIL() << "tokenizer or rows are not open";
   EXPECT_EQ(o.config.vocab_size, o.tokenizer->vocab_size());
   EXPECT_EQ(o.rows->next().tokens.size(), 17u);
   EXPECT_EQ(o.heldout.rows.size(), 25u);
