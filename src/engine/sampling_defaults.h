@@ -13,7 +13,7 @@ struct SamplingDefaults {
   std::optional<double> temperature, top_p, min_p, repetition_penalty;
   std::optional<std::int64_t> top_k, max_tokens;
   std::optional<std::int64_t> max_length;  // of prompt and text: hadal counts the text alone
-  std::vector<std::string> stop;         // stop_strings
+  std::vector<std::string> stop;           // stop_strings
   std::vector<std::string> unsupported;  // "num_beams = 4": settings that change the text, and that hadal does not have
   std::string text() const;              // "temperature 0.6, top-p 0.95"; empty if the file states nothing
 };

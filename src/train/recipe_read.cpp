@@ -282,7 +282,8 @@ Recipe parse_recipe(std::string_view text, const std::string& what, const std::v
 }
 
 Recipe load_recipe(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
-  return path.empty() ? parse_recipe("", "recipe", overrides) : parse_recipe(read_whole_file(path), path.string(), overrides);
+  return path.empty() ? parse_recipe("", "recipe", overrides)
+                      : parse_recipe(read_whole_file(path), path.string(), overrides);
 }
 
 }  // namespace hadal::train

@@ -134,7 +134,8 @@ void store_tile(const float* tile, i64 rows, i64 columns, const Output& out, i64
   }
 }
 
-// Asks for what store_tile() will add to or write over: rows of C lie far apart, and the hardware does not see them coming.
+// Asks for what store_tile() will add to or write over: rows of C lie far apart, and the hardware does not see them
+// coming.
 inline void ask_for_rows(const Output& out, i64 row, i64 rows, i64 column, i64 columns) {
   const auto size = static_cast<i64>(size_of(out.dtype));
   for (i64 m = row; m < row + rows; ++m) {
