@@ -117,8 +117,8 @@ struct ThreadPool::State {
   void loop(int worker) {
     std::fesetenv(FE_DFL_ENV);  // not what the thread that made the pool has set for itself
     std::uint32_t seen = 0;
-    own[static_cast<std::size_t>(worker)].tid.store(gettid(), std::memory_order_relaxed);
     Own& mine = own[static_cast<std::size_t>(worker)];
+    mine.tid.store(gettid(), std::memory_order_relaxed);
     Place place(threads);
     for (;;) {
       while (claims.epoch() == seen && mine.ahead.step()) {

@@ -111,11 +111,7 @@ class Bench {
     for (std::int64_t round = 0; round < a_.rounds; ++round) {
       for (int n = 0; n <= a_.neighbours; ++n) {
         const Neighbours busy(n);
-        for (std::size_t c = 0; c < contexts_.size(); ++c) {
-          for (Row& row : rows_) {
-            if (row.context == c) row.rates[static_cast<std::size_t>(n)].push_back(rate(row, model));
-          }
-        }
+        for (Row& row : rows_) row.rates[static_cast<std::size_t>(n)].push_back(rate(row, model));
       }
     }
   }

@@ -53,11 +53,12 @@ class Reader {
   Reader(ThreadPool& pool, std::int64_t bytes);
   // Tries every way `rounds` times, and keeps to the fastest.
   ReadRate choose(int rounds);
-  void read();
+  void read() { read(1); }
   std::int64_t bytes() const { return stretch_ * pool_->size(); }
 
  private:
-  double rate(std::size_t way);  // of one pass; what fits into a cache is read for half a millisecond at least
+  void read(std::int64_t passes);  // in one parallel region
+  double rate(std::size_t way);    // of one pass; what fits into a cache is read for half a millisecond at least
   ThreadPool* pool_;
   std::int64_t stretch_;  // of a thread
   Tensor memory_;

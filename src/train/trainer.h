@@ -46,6 +46,4 @@ struct TrainerOutcome {
 // for what save_checkpoint and load_checkpoint throw.
 TrainerOutcome train(const kernels::Context& cx, const TrainerInput& input);
 
-// Best bf16 or f32 matmul rate of 1024³, 2048³ ... largest³, FLOP/s: what share_of_peak is measured against.
-
 }  // namespace hadal::train
