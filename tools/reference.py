@@ -198,18 +198,22 @@ def relative_error(a, b):
     return (a - b).norm().item() / (norm if norm > 0 else 1.0)
 
 
-def neighbour(tensors, number):
-    """The same model with every weight moved by up to half a bf16 step: other roundings, nothing else."""
+# How far neighbours' weights are moved: half a step of bf16; a whole step of float32, in which they are stored.
+MOVED = {torch.bfloat16: 2.0**-9, torch.float32: 2.0**-23}
+
+
+def neighbour(tensors, number, dtype):
+    """The same model with every weight moved by a step of dtype or less: other roundings, nothing else."""
     rng = torch.Generator().manual_seed(number)
     moved = {}
     for name, t in sorted(tensors.items()):
-        step = (torch.rand(t.shape, generator=rng) - 0.5) * 2.0**-8
+        step = (2 * torch.rand(t.shape, generator=rng) - 1) * MOVED[dtype]
         moved[name] = t if name.endswith("e_score_correction_bias") else t.float() * (1 + step)
     return moved
 
 
-def bf16_errors(folder, exact, tokens, neighbours=0):
-    """How far PyTorch in bf16 is from the float64 values, its routing forced from theirs.
+def errors_of(dtype, folder, exact, tokens, neighbours=0):
+    """How far PyTorch in dtype is from the float64 values, its routing forced from theirs: {name: error}.
 
     One model is a single throw of the dice for what few tokens reach (an expert with one token, a loss). With
     neighbours, the largest error among the model and so many neighbours, each against its own float64 values.
@@ -219,14 +223,20 @@ def bf16_errors(folder, exact, tokens, neighbours=0):
     compared = [n for n, t in exact.items() if n.split(".")[0] in kinds and t.is_floating_point()]
     tensors, worst = read_tensors(folder), dict.fromkeys(compared, 0.0)
     for number in range(neighbours + 1):
-        weights = neighbour(tensors, number) if number else tensors
-        rough = Model(folder, torch.bfloat16, weights)
+        weights = neighbour(tensors, number, dtype) if number else tensors
+        rough = Model(folder, dtype, weights)
         truth = Model(folder, torch.float64, weights)
         rough.forced = truth.forced = forced
         wanted = without_rounding(first_pass(truth, tokens)) if number else exact
         found = first_pass(rough, tokens)
         for n in compared:
             worst[n] = max(worst[n], relative_error(found[n], wanted[n]))
+    return worst
+
+
+def bf16_errors(folder, exact, tokens, neighbours=0):
+    """PyTorch's errors in bf16 as tensors of a reference file."""
+    worst = errors_of(torch.bfloat16, folder, exact, tokens, neighbours)
     return {f"bf16_error.{n}": torch.tensor(e, dtype=torch.float64) for n, e in worst.items()}
 
 
