@@ -313,8 +313,8 @@ void pack_lines(i64 line, i64 end, i64 valid, i64 k, i64 n_size, RowOf&& row, fl
                    odd = 2 * line + 1 < valid ? row(2 * line + 1) : Row<T>{};
       for (i64 n = 0; n < columns; n += 2 * kLanes) {
         const i64 count = std::min<i64>(2 * kLanes, n_size - n);
-        const F32x16 e = load_pairs(even.at(n, even.size() > 0 ? count : 0, room[0]), even.size() > 0 ? count : 0),
-                     o = load_pairs(odd.at(n, odd.size() > 0 ? count : 0, room[1]), odd.size() > 0 ? count : 0);
+        const F32x16 e = even.size() > 0 ? load_pairs(even.at(n, count, room[0]), count) : zero(),
+                     o = odd.size() > 0 ? load_pairs(odd.at(n, count, room[1]), count) : zero();
         store(at(line, n), interleave_low(e, o));
         if (n + kLanes < columns) store(at(line, n + kLanes), interleave_high(e, o));
       }
