@@ -20,6 +20,7 @@ FOLDERS = (
 WARN_LINES, MOST_LINES = 400, 600
 OPS_WITHOUT_ROW = {"common"}  # helpers shared by the ops
 INTRINSICS_ALLOWED = {"src/base/threads.cpp"}  # _mm_pause in the pool's spin
+CLI11_ALLOWED = {f"src/cli/{name}.cpp" for name in ("command", "failure", "help", "main", "suggest")}
 
 # Words that this file looks for are written with a break, so that it does not find itself.
 UNFINISHED = re.compile(
@@ -150,6 +151,15 @@ def check_json(repo):
                 yield Problem(path, number, 'include "base/json.h" instead')
             if include[2] == "base/json.h" and path.endswith(".h"):
                 yield Problem(path, number, "base/json.h is for .cpp files only")
+
+
+def check_cli11(repo):
+    """CLI11 takes seconds to compile: the files of the verbs see cli/command.h instead."""
+    for path in repo.below("src/", "tests/", ends=CPP):
+        for number, line in repo.lines(path):
+            include = INCLUDE.match(line)
+            if include and include[2].startswith("CLI/") and path not in CLI11_ALLOWED:
+                yield Problem(path, number, 'include "cli/command.h" instead')
 
 
 def check_unfinished(repo):

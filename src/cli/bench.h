@@ -1,9 +1,7 @@
 // The sub-commands of `hadal bench`, a file each (bench_NAME.cpp), and the options that all have.
 #pragma once
 
-namespace CLI {
-class App;
-}
+#include "cli/command.h"
 
 namespace hadal::cli {
 
@@ -15,17 +13,17 @@ struct BenchOptions {
 };
 
 // Adds --threads, --seconds, --json and --quick.
-void add_bench_options(CLI::App& verb, BenchOptions& options);
+void add_bench_options(Command verb, BenchOptions& options);
 
-void add_bench_gemm(CLI::App& bench);
-void add_bench_grouped(CLI::App& bench);
-void add_bench_attention(CLI::App& bench);
-void add_bench_memory(CLI::App& bench);
-void add_bench_memory_tokens(CLI::App& bench);
-void add_bench_train(CLI::App& bench);
-void add_bench_decode(CLI::App& bench);
-void add_bench_tokenizer(CLI::App& bench);
-void add_bench_contention(CLI::App& bench);
-void add_bench_machine(CLI::App& bench);
+void add_bench_gemm(Command bench);
+void add_bench_grouped(Command bench);
+void add_bench_attention(Command bench);
+void add_bench_memory(Command bench);
+void add_bench_memory_tokens(Command bench);
+void add_bench_train(Command bench);
+void add_bench_decode(Command bench);
+void add_bench_tokenizer(Command bench);
+void add_bench_contention(Command bench);
+void add_bench_machine(Command bench);
 
 }  // namespace hadal::cli

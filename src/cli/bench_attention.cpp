@@ -1,7 +1,5 @@
 // hadal bench attention: forward and backward of expanded MLA, as shares of the best dense square. Only useful work
 // counts: pairs that the causal mask lets through, and no recomputed score.
-#include <CLI/CLI.hpp>
-
 #include <cmath>
 #include <memory>
 
@@ -145,23 +143,31 @@ void run(Arguments a) {
   table.print(a.common.json);
 }
 
+Rule multiple_of_64() {
+  Rule rule = whole(64, 1 << 20);
+  rule.problem = [is_whole = rule.problem](std::string& value) {
+    std::string problem = is_whole(value);
+    if (problem.empty() && std::stoll(value) % 64 != 0) problem = value + " is not a multiple of 64";
+    return problem;
+  };
+  return rule;
+}
+
 }  // namespace
 
-void add_bench_attention(CLI::App& bench) {
+void add_bench_attention(Command bench) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = bench.add_subcommand(
-      "attention", "MLA forward and backward, useful causal FLOPs: share of the best dense square");
-  add_bench_options(*verb, a->common);
-  verb->add_option("--dtype", a->dtype, "f32 or bf16")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
-  verb->add_option("--lengths", a->lengths, "tokens of a sequence, multiples of 64")
-      ->transform(whole(64, 1 << 20))
-      ->check(CLI::Validator(
-          [](const std::string& v) { return std::stoll(v) % 64 == 0 ? "" : v + " is not a multiple of 64"; }, ""))
-      ->capture_default_str();
-  verb->add_option("--tokens", a->tokens, "rows of the batch: as many sequences as fit, one at least")
-      ->transform(whole(1, 1 << 20))
-      ->capture_default_str();
-  verb->callback([a] { run(*a); });
+  Command verb =
+      bench.add_verb("attention", "MLA forward and backward, useful causal FLOPs: share of the best dense square");
+  add_bench_options(verb, a->common);
+  verb.add_option("--dtype", a->dtype, "f32 or bf16").one_of({"f32", "bf16"}).shows_default();
+  verb.add_option("--lengths", a->lengths, "tokens of a sequence, multiples of 64")
+      .rule(multiple_of_64())
+      .shows_default();
+  verb.add_option("--tokens", a->tokens, "rows of the batch: as many sequences as fit, one at least")
+      .rule(whole(1, 1 << 20))
+      .shows_default();
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

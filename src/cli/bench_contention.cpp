@@ -1,7 +1,5 @@
 // hadal bench contention: decode and training beside other busy processes, which the benchmark starts itself, as shares
 // of what the idle machine does.
-#include <CLI/CLI.hpp>
-
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -196,24 +194,20 @@ void run(Arguments a) {
 
 }  // namespace
 
-void add_bench_contention(CLI::App& bench) {
-  CLI::App* verb = bench.add_subcommand("contention", "decode and training beside other busy processes");
+void add_bench_contention(Command bench) {
+  Command verb = bench.add_verb("contention", "decode and training beside other busy processes");
   auto a = std::make_shared<Arguments>();
-  add_bench_options(*verb, a->common);
-  verb->add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")")->capture_default_str();
-  verb->add_option("--dtype", a->dtype, "f32 or bf16")->capture_default_str();
-  verb->add_option("--what", a->what, "decode, training or both")
-      ->check(CLI::IsMember({"decode", "training", "both"}))
-      ->capture_default_str();
-  verb->add_option("--neighbours", a->neighbours, "most busy processes")
-      ->transform(whole(0, 64))
-      ->capture_default_str();
-  verb->add_option("--rounds", a->rounds, "measurements of each whose median counts")
-      ->transform(whole(1, 1000))
-      ->capture_default_str();
-  verb->add_option("--tokens", a->tokens, "tokens of a decode")->transform(whole(1, 100000))->capture_default_str();
-  verb->add_option("--steps", a->steps, "steps of a training")->transform(whole(1, 1000))->capture_default_str();
-  verb->callback([a] { run(*a); });
+  add_bench_options(verb, a->common);
+  verb.add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")").shows_default();
+  verb.add_option("--dtype", a->dtype, "f32 or bf16").shows_default();
+  verb.add_option("--what", a->what, "decode, training or both").one_of({"decode", "training", "both"}).shows_default();
+  verb.add_option("--neighbours", a->neighbours, "most busy processes").rule(whole(0, 64)).shows_default();
+  verb.add_option("--rounds", a->rounds, "measurements of each whose median counts")
+      .rule(whole(1, 1000))
+      .shows_default();
+  verb.add_option("--tokens", a->tokens, "tokens of a decode").rule(whole(1, 100000)).shows_default();
+  verb.add_option("--steps", a->steps, "steps of a training").rule(whole(1, 1000)).shows_default();
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

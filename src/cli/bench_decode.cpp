@@ -1,6 +1,4 @@
 // hadal bench decode: one sequence, token by token, as a share of the memory's read bandwidth, in both cache forms.
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <bit>
 #include <chrono>
@@ -129,22 +127,16 @@ void run(const Arguments& a) {
 
 }  // namespace
 
-void add_bench_decode(CLI::App& bench) {
-  CLI::App* verb = bench.add_subcommand("decode", "token by token, as a share of the read bandwidth");
+void add_bench_decode(Command bench) {
+  Command verb = bench.add_verb("decode", "token by token, as a share of the read bandwidth");
   auto a = std::make_shared<Arguments>();
-  add_bench_options(*verb, a->common);
-  verb->add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")")->capture_default_str();
-  verb->add_option("--layers", a->layers, "the first so many layers alone; 0: all")
-      ->transform(whole(0, 1000))
-      ->capture_default_str();
-  verb->add_option("--dtype", a->dtype, "f32 or bf16")->capture_default_str();
-  verb->add_option("--context", a->context, "positions in the cache")
-      ->transform(whole(1, 1 << 17))
-      ->capture_default_str();
-  verb->add_option("--tokens", a->tokens, "tokens whose median counts")
-      ->transform(whole(1, 4096))
-      ->capture_default_str();
-  verb->callback([a] { run(*a); });
+  add_bench_options(verb, a->common);
+  verb.add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")").shows_default();
+  verb.add_option("--layers", a->layers, "the first so many layers alone; 0: all").rule(whole(0, 1000)).shows_default();
+  verb.add_option("--dtype", a->dtype, "f32 or bf16").shows_default();
+  verb.add_option("--context", a->context, "positions in the cache").rule(whole(1, 1 << 17)).shows_default();
+  verb.add_option("--tokens", a->tokens, "tokens whose median counts").rule(whole(1, 4096)).shows_default();
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

@@ -1,6 +1,4 @@
 // hadal bench gemm: dense matmuls, squares and the shapes of models, as shares of the best square.
-#include <CLI/CLI.hpp>
-
 #include <memory>
 #include <set>
 #include <tuple>
@@ -115,15 +113,14 @@ void run(Arguments a) {
 
 }  // namespace
 
-void add_bench_gemm(CLI::App& bench) {
+void add_bench_gemm(Command bench) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb =
-      bench.add_subcommand("gemm", "dense matmuls, squares and the shapes of models: share of the best square");
-  add_bench_options(*verb, a->common);
-  verb->add_option("--preset", a->presets, "models whose shapes are run (" + model::preset_names() + ")")
-      ->capture_default_str();
-  verb->add_option("--tokens", a->tokens, "rows of the batch")->transform(whole(1, 1 << 20))->capture_default_str();
-  verb->callback([a] { run(*a); });
+  Command verb = bench.add_verb("gemm", "dense matmuls, squares and the shapes of models: share of the best square");
+  add_bench_options(verb, a->common);
+  verb.add_option("--preset", a->presets, "models whose shapes are run (" + model::preset_names() + ")")
+      .shows_default();
+  verb.add_option("--tokens", a->tokens, "rows of the batch").rule(whole(1, 1 << 20)).shows_default();
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

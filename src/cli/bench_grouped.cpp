@@ -1,6 +1,4 @@
 // hadal bench grouped: the experts' ragged matmuls, forward and both gradients, as shares of the best dense square.
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <memory>
 
@@ -133,18 +131,16 @@ void run(Arguments a) {
 
 }  // namespace
 
-void add_bench_grouped(CLI::App& bench) {
+void add_bench_grouped(Command bench) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb =
-      bench.add_subcommand("grouped", "the experts' matmuls and their gradients: share of the best dense square");
-  add_bench_options(*verb, a->common);
-  verb->add_option("--preset", a->preset, "model whose experts are run (" + model::preset_names() + ")")
-      ->capture_default_str();
-  verb->add_option("--tokens", a->tokens, "rows of the batch")->transform(whole(1, 1 << 20))->capture_default_str();
-  verb->add_option("--spread", a->spread, "how uneven the loads are: 0 about even, 0.5 as early in training")
-      ->transform(real(0, 10))
-      ->capture_default_str();
-  verb->callback([a] { run(*a); });
+  Command verb = bench.add_verb("grouped", "the experts' matmuls and their gradients: share of the best dense square");
+  add_bench_options(verb, a->common);
+  verb.add_option("--preset", a->preset, "model whose experts are run (" + model::preset_names() + ")").shows_default();
+  verb.add_option("--tokens", a->tokens, "rows of the batch").rule(whole(1, 1 << 20)).shows_default();
+  verb.add_option("--spread", a->spread, "how uneven the loads are: 0 about even, 0.5 as early in training")
+      .rule(real(0, 10))
+      .shows_default();
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

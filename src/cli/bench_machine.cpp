@@ -1,6 +1,4 @@
 // hadal bench machine: the limits that every other figure is a share of, measured by code that no kernel shares.
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -118,11 +116,11 @@ class Bench {
 
 }  // namespace
 
-void add_bench_machine(CLI::App& bench) {
-  CLI::App* verb = bench.add_subcommand("machine", "what this machine can do at most: arithmetic and reads");
+void add_bench_machine(Command bench) {
+  Command verb = bench.add_verb("machine", "what this machine can do at most: arithmetic and reads");
   auto a = std::make_shared<BenchOptions>();
-  add_bench_options(*verb, *a);
-  verb->callback([a] {
+  add_bench_options(verb, *a);
+  verb.callback([a] {
     Bench b(*a);
     b.measure();
     if (a->json) {

@@ -1,7 +1,5 @@
 // hadal bench memory: kernels that the memory holds up (norm, SwiGLU, optimizer), as shares of the rate of a copy or a
 // read of as many bytes.
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "base/error.h"
@@ -144,16 +142,15 @@ void run(Arguments a) {
 
 }  // namespace
 
-void add_bench_memory(CLI::App& bench) {
+void add_bench_memory(Command bench) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb =
-      bench.add_subcommand("memory", "norm, SwiGLU and optimizer: share of the rate of a plain copy or read");
-  add_bench_options(*verb, a->common);
-  verb->add_option("--mebibytes", a->mebibytes, "bytes a kernel reads and writes: more than the caches hold")
-      ->transform(whole(1, 1 << 16))
-      ->capture_default_str();
-  verb->add_option("--width", a->width, "columns of a row")->transform(whole(1, 1 << 20))->capture_default_str();
-  verb->callback([a] { run(*a); });
+  Command verb = bench.add_verb("memory", "norm, SwiGLU and optimizer: share of the rate of a plain copy or read");
+  add_bench_options(verb, a->common);
+  verb.add_option("--mebibytes", a->mebibytes, "bytes a kernel reads and writes: more than the caches hold")
+      .rule(whole(1, 1 << 16))
+      .shows_default();
+  verb.add_option("--width", a->width, "columns of a row").rule(whole(1, 1 << 20)).shows_default();
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

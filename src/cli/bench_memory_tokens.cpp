@@ -1,6 +1,4 @@
 // hadal bench memory-tokens: memory of a training step by the length of its row, and how linear it is.
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -114,13 +112,13 @@ void run(const Arguments& a) {
 
 }  // namespace
 
-void add_bench_memory_tokens(CLI::App& bench) {
-  CLI::App* verb = bench.add_subcommand("memory-tokens", "memory of a training step a token, rows of 1K to 32K");
+void add_bench_memory_tokens(Command bench) {
+  Command verb = bench.add_verb("memory-tokens", "memory of a training step a token, rows of 1K to 32K");
   auto a = std::make_shared<Arguments>();
-  add_bench_options(*verb, a->common);
-  verb->add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")")->capture_default_str();
-  verb->add_option("--dtype", a->dtype, "f32, bf16 or fp8")->capture_default_str();
-  verb->callback([a] { run(*a); });
+  add_bench_options(verb, a->common);
+  verb.add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")").shows_default();
+  verb.add_option("--dtype", a->dtype, "f32, bf16 or fp8").shows_default();
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

@@ -1,6 +1,4 @@
 // hadal bench tokenizer: encoding and training on one thread, cold: every round loads the tokenizer anew.
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -176,21 +174,17 @@ void run(Arguments a) {
 
 }  // namespace
 
-void add_bench_tokenizer(CLI::App& bench) {
+void add_bench_tokenizer(Command bench) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = bench.add_subcommand("tokenizer", "encoding and training on one thread, cold");
-  add_bench_options(*verb, a->common);
-  verb->add_option("--tokenizer", a->tokenizer, "folder with the tokenizer.json that encodes")->required();
-  verb->add_option("--text", a->texts, ".txt, .jsonl or .jsonl.zst to measure on; none: a generated mixed text");
-  verb->add_option("--bytes", a->bytes, "size of the generated text")
-      ->transform(whole(1, 1 << 30))
-      ->capture_default_str();
-  verb->add_option("--seed", a->seed, "key of the generated text")->transform(whole(0))->capture_default_str();
-  verb->add_option("--vocab-size", a->vocab_size, "tokens to train")
-      ->transform(whole(256, 1 << 24))
-      ->capture_default_str();
-  verb->add_option("--out", a->out, "folder for the texts, the ids and the trained tokenizer, to compare with");
-  verb->callback([a] { run(*a); });
+  Command verb = bench.add_verb("tokenizer", "encoding and training on one thread, cold");
+  add_bench_options(verb, a->common);
+  verb.add_option("--tokenizer", a->tokenizer, "folder with the tokenizer.json that encodes").required();
+  verb.add_option("--text", a->texts, ".txt, .jsonl or .jsonl.zst to measure on; none: a generated mixed text");
+  verb.add_option("--bytes", a->bytes, "size of the generated text").rule(whole(1, 1 << 30)).shows_default();
+  verb.add_option("--seed", a->seed, "key of the generated text").rule(whole(0)).shows_default();
+  verb.add_option("--vocab-size", a->vocab_size, "tokens to train").rule(whole(256, 1 << 24)).shows_default();
+  verb.add_option("--out", a->out, "folder for the texts, the ids and the trained tokenizer, to compare with");
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

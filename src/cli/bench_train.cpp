@@ -1,6 +1,4 @@
 // hadal bench train: the real training step as a share of the matmul peak of the same run, and where its time goes.
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <memory>
 
@@ -97,17 +95,17 @@ void run(Arguments a) {
 
 }  // namespace
 
-void add_bench_train(CLI::App& bench) {
-  CLI::App* verb = bench.add_subcommand("train", "the training step as a share of the matmul peak");
+void add_bench_train(Command bench) {
+  Command verb = bench.add_verb("train", "the training step as a share of the matmul peak");
   auto a = std::make_shared<Arguments>();
-  add_bench_options(*verb, a->common);
-  verb->add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")")->capture_default_str();
-  verb->add_option("--dtype", a->dtype, "f32, bf16 or fp8")->capture_default_str();
-  verb->add_option("--rows", a->rows, "rows of a step")->transform(whole(1, 4096))->capture_default_str();
-  verb->add_option("--sequence", a->sequence, "tokens of a row")->transform(whole(2, 1 << 20))->capture_default_str();
-  verb->add_option("--steps", a->steps, "steps whose median counts")->transform(whole(1, 1000))->capture_default_str();
-  verb->add_option("--warmup", a->warmup, "steps before them")->transform(whole(0, 1000))->capture_default_str();
-  verb->callback([a] { run(*a); });
+  add_bench_options(verb, a->common);
+  verb.add_option("--preset", a->preset, "architecture (" + model::preset_names() + ")").shows_default();
+  verb.add_option("--dtype", a->dtype, "f32, bf16 or fp8").shows_default();
+  verb.add_option("--rows", a->rows, "rows of a step").rule(whole(1, 4096)).shows_default();
+  verb.add_option("--sequence", a->sequence, "tokens of a row").rule(whole(2, 1 << 20)).shows_default();
+  verb.add_option("--steps", a->steps, "steps whose median counts").rule(whole(1, 1000)).shows_default();
+  verb.add_option("--warmup", a->warmup, "steps before them").rule(whole(0, 1000)).shows_default();
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

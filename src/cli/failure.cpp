@@ -101,6 +101,8 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   return 2;
 }
 
+void end_with(int status) { throw CLI::RuntimeError(status); }
+
 int report_failure(const std::exception& error) {
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
     print("out of memory: this needs more than the machine gives");

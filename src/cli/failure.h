@@ -15,6 +15,9 @@ namespace hadal::cli {
 // for a mistake.
 int report_usage(const CLI::App& app, const CLI::ParseError& error);
 
+// Ends the verb with this exit status and no line of error: the verb has said all.
+[[noreturn]] void end_with(int status);
+
 // Of whatever a verb throws. Returns the exit status, 1.
 int report_failure(const std::exception& error);
 

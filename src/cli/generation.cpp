@@ -1,7 +1,5 @@
 #include "cli/generation.h"
 
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -26,35 +24,33 @@ void print_piece(const std::string& piece) {
     fail("cannot write to standard output: {}", std::strerror(errno));
 }
 
-void add_generation_options(CLI::App& verb, GenerationOptions& o) {
+void add_generation_options(Command verb, GenerationOptions& o) {
   constexpr double kHuge = std::numeric_limits<double>::max();
-  verb.add_option("model", o.model, "model folder, or a run: its newest checkpoint")->required();
-  verb.add_option("-n,--max-tokens", o.max_tokens, "most tokens to write (256)")->transform(whole(0));
+  verb.add_option("model", o.model, "model folder, or a run: its newest checkpoint").required();
+  verb.add_option("-n,--max-tokens", o.max_tokens, "most tokens to write (256)").rule(whole(0));
   verb.add_option("--temperature,--temp", o.temperature, "0: greedy, always the likeliest token (1)")
-      ->transform(real(0, kHuge));
-  verb.add_option("--top-k", o.top_k, "keep the k likeliest tokens; 0: off (0)")->transform(whole(0));
+      .rule(real(0, kHuge));
+  verb.add_option("--top-k", o.top_k, "keep the k likeliest tokens; 0: off (0)").rule(whole(0));
   verb.add_option("--top-p", o.top_p, "keep the likeliest tokens up to this share, one at least; 1: off (1)")
-      ->transform(real(0, 1));
+      .rule(real(0, 1));
   verb.add_option("--min-p", o.min_p, "drop tokens less likely than this share of the likeliest; 0: off (0)")
-      ->transform(real(0, 1));
-  verb.add_option("--repetition-penalty", o.repetition_penalty, "0.001 to 1000; 1: off (1)")
-      ->transform(real(1e-3, 1e3));
+      .rule(real(0, 1));
+  verb.add_option("--repetition-penalty", o.repetition_penalty, "0.001 to 1000; 1: off (1)").rule(real(1e-3, 1e3));
   verb.add_option("-s,--seed", o.seed, "same seed, same text; without it a random one, told on standard error")
-      ->transform(whole(0));
+      .rule(whole(0));
   verb.add_option("--stop", o.stop, "text that ends the answer; may be given several times")
-      ->allow_extra_args(false)
-      ->check(
-          [](const std::string& text) { return text.empty() ? std::string("'' must not be empty") : std::string(); });
+      .one_value_each()
+      .rule({[](const std::string& text) { return text.empty() ? "'' must not be empty" : ""; }, ""});
   verb.add_option("-c,--context", o.context, "positions of the cache; 0: what the model has, up to 8192 (0)")
-      ->transform(whole(0));
+      .rule(whole(0));
   verb.add_option("--overflow", o.overflow, "at the end of the context: stop, or forget the older half and go on")
-      ->check(CLI::IsMember({"stop", "drop-oldest"}))
-      ->capture_default_str();
+      .one_of({"stop", "drop-oldest"})
+      .shows_default();
   verb.add_option("--form", o.form, "of the MLA cache: latent is small, expanded equals training to the bit")
-      ->check(CLI::IsMember({"latent", "expanded"}))
-      ->capture_default_str();
-  verb.add_option("--dtype", o.dtype, "compute type")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
-  verb.add_option("-t,--threads", o.threads, "0: all CPUs")->transform(whole(0, 1024));
+      .one_of({"latent", "expanded"})
+      .shows_default();
+  verb.add_option("--dtype", o.dtype, "compute type").one_of({"f32", "bf16"}).shows_default();
+  verb.add_option("-t,--threads", o.threads, "0: all CPUs").rule(whole(0, 1024));
 }
 
 Writer::Writer(const GenerationOptions& o)

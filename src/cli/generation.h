@@ -8,13 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "cli/command.h"
 #include "cli/runtime.h"
 #include "engine/generate.h"
 #include "text/tokenizer.h"
-
-namespace CLI {
-class App;
-}
 
 namespace hadal::cli {
 
@@ -29,7 +26,7 @@ struct GenerationOptions {
   bool eos_ends = false;  // EOS ends every turn of a chat, be it one of the model's stop tokens or not
 };
 
-void add_generation_options(CLI::App& verb, GenerationOptions& options);
+void add_generation_options(Command verb, GenerationOptions& options);
 
 // Loads model and tokenizer, takes the model's own settings where none are given, and draws a seed if none is.
 class Writer {

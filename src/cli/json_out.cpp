@@ -1,7 +1,5 @@
 #include "cli/json_out.h"
 
-#include <CLI/CLI.hpp>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -11,9 +9,7 @@
 
 namespace hadal::cli {
 
-CLI::Option* add_json(CLI::App& verb, bool& as_json, const std::string& what) {
-  return verb.add_flag("--json", as_json, what);
-}
+Option add_json(Command verb, bool& as_json, const std::string& what) { return verb.add_flag("--json", as_json, what); }
 
 std::string json_line(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"; }
 

@@ -5,15 +5,11 @@
 #include <string>
 
 #include "base/json_fwd.h"
-
-namespace CLI {
-class App;
-class Option;
-}  // namespace CLI
+#include "cli/command.h"
 
 namespace hadal::cli {
 
-CLI::Option* add_json(CLI::App& verb, bool& as_json, const std::string& what = "print one JSON object, in one line");
+Option add_json(Command verb, bool& as_json, const std::string& what = "print one JSON object, in one line");
 
 // The line, with its end. A number that is not finite is null; bytes that are no UTF-8 are replaced.
 std::string json_line(const json& value);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cli/command.h"
 #include "cli/failure.h"
 #include "cli/help.h"
 #include "cli/signals.h"
@@ -41,22 +42,23 @@ int main(int argc, char** argv) {
   hadal::cli::ignore_size_limit();
   CLI::App app("hadal: train, study and run language models of the DeepSeek-V3 architecture", "hadal");
   hadal::cli::use_help(app);
-  app.require_subcommand(1);
-  hadal::cli::add_tokenizer(app);
-  hadal::cli::add_version(app);
-  hadal::cli::add_convert(app);
-  hadal::cli::add_inspect(app);
-  hadal::cli::add_data(app);
-  hadal::cli::add_plan(app);
-  hadal::cli::add_pretrain(app);
-  hadal::cli::add_generate(app);
-  hadal::cli::add_chat(app);
-  hadal::cli::add_recipe(app);
-  hadal::cli::add_report(app);
-  hadal::cli::add_verify(app);
-  hadal::cli::add_watch(app);
-  hadal::cli::add_bench(app);
-  hadal::cli::add_study(app);
+  const hadal::cli::Command program(app);
+  program.needs_verb();
+  hadal::cli::add_tokenizer(program);
+  hadal::cli::add_version(program);
+  hadal::cli::add_convert(program);
+  hadal::cli::add_inspect(program);
+  hadal::cli::add_data(program);
+  hadal::cli::add_plan(program);
+  hadal::cli::add_pretrain(program);
+  hadal::cli::add_generate(program);
+  hadal::cli::add_chat(program);
+  hadal::cli::add_recipe(program);
+  hadal::cli::add_report(program);
+  hadal::cli::add_verify(program);
+  hadal::cli::add_watch(program);
+  hadal::cli::add_bench(program);
+  hadal::cli::add_study(program);
   // "hadal help", "hadal help VERB": as with --help.
   std::vector<std::string> words(argv + 1, argv + argc);
   if (!words.empty() && words.front() == "help") {

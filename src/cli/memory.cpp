@@ -1,7 +1,5 @@
 #include "cli/memory.h"
 
-#include <CLI/CLI.hpp>
-
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/options.h"
@@ -9,9 +7,9 @@
 
 namespace hadal::cli {
 
-void add_memory_limit(CLI::App& verb, std::size_t& bytes) {
+void add_memory_limit(Command verb, std::size_t& bytes) {
   verb.add_option("--memory-limit", bytes, "most memory it may take, as 8GiB; 0: what cgroup and system leave")
-      ->transform(byte_size());
+      .rule(byte_size());
 }
 
 MemoryLimit limit_of(std::size_t option) { return option > 0 ? MemoryLimit{option, "--memory-limit"} : memory_limit(); }

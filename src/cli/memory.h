@@ -5,16 +5,13 @@
 #include <string>
 
 #include "base/memory_limit.h"
+#include "cli/command.h"
 #include "train/plan.h"
-
-namespace CLI {
-class App;
-}
 
 namespace hadal::cli {
 
 // --memory-limit: bytes or 8GiB and the like; 0 (the default): memory_limit().
-void add_memory_limit(CLI::App& verb, std::size_t& bytes);
+void add_memory_limit(Command verb, std::size_t& bytes);
 MemoryLimit limit_of(std::size_t option);
 
 // A run whose data have been opened, before it begins.

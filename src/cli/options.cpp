@@ -1,7 +1,5 @@
 #include "cli/options.h"
 
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -40,75 +38,72 @@ std::string range_text(double low, double high) {
                                                     : fmt::format("from {} to {}", low, high);
 }
 
-CLI::Validator number(double low, double high, bool f32) {
-  return CLI::Validator(
-      [=](std::string& text) -> std::string {
-        const std::optional<double> v = decimal(text);
-        if (!v || *v < low || *v > high) return fmt::format("{} must be a number {}", text, range_text(low, high));
-        const double least = std::numeric_limits<float>::min();
-        if (f32 && *v != 0 && std::abs(*v) < least)
-          return fmt::format("{} must be 0 or at least {:.3g}: it is computed with in f32", text, least);
-        return "";
-      },
-      "NUMBER");
+Rule number(double low, double high, bool f32) {
+  return Rule{[=](std::string& text) -> std::string {
+                const std::optional<double> v = decimal(text);
+                if (!v || *v < low || *v > high)
+                  return fmt::format("{} must be a number {}", text, range_text(low, high));
+                const double least = std::numeric_limits<float>::min();
+                if (f32 && *v != 0 && std::abs(*v) < least)
+                  return fmt::format("{} must be 0 or at least {:.3g}: it is computed with in f32", text, least);
+                return "";
+              },
+              "NUMBER"};
 }
 
 }  // namespace
 
-CLI::Validator whole(std::int64_t low, std::int64_t high) {
-  return CLI::Validator(
-      [=](std::string& text) -> std::string {
-        const std::optional<std::int64_t> v = whole_number(text);
-        if (!v || *v < low || *v > high) {
-          return high == std::numeric_limits<std::int64_t>::max()
-                     ? fmt::format("{} must be a whole number, {} or more", text, low)
-                     : fmt::format("{} must be a whole number from {} to {}", text, low, high);
-        }
-        text = std::to_string(*v);
-        return "";
-      },
-      "INT");
+Rule whole(std::int64_t low, std::int64_t high) {
+  return Rule{[=](std::string& text) -> std::string {
+                const std::optional<std::int64_t> v = whole_number(text);
+                if (!v || *v < low || *v > high) {
+                  return high == std::numeric_limits<std::int64_t>::max()
+                             ? fmt::format("{} must be a whole number, {} or more", text, low)
+                             : fmt::format("{} must be a whole number from {} to {}", text, low, high);
+                }
+                text = std::to_string(*v);
+                return "";
+              },
+              "INT"};
 }
 
-CLI::Validator real(double low, double high) { return number(low, high, false); }
+Rule real(double low, double high) { return number(low, high, false); }
 
-CLI::Validator real_f32(double low, double high) { return number(low, high, true); }
+Rule real_f32(double low, double high) { return number(low, high, true); }
 
-CLI::Validator positive(double largest) {
-  return CLI::Validator(
-      [largest](std::string& text) -> std::string {
-        const std::optional<double> v = decimal(text);
-        if (v && *v > 0 && *v <= largest) return "";
-        return fmt::format("{} must be a number above 0{}", text,
-                           v && *v > largest ? fmt::format(", at most {}", largest) : "");
-      },
-      "NUMBER");
+Rule positive(double largest) {
+  return Rule{[largest](std::string& text) -> std::string {
+                const std::optional<double> v = decimal(text);
+                if (v && *v > 0 && *v <= largest) return "";
+                return fmt::format("{} must be a number above 0{}", text,
+                                   v && *v > largest ? fmt::format(", at most {}", largest) : "");
+              },
+              "NUMBER"};
 }
 
-CLI::Validator byte_size() {
-  return CLI::Validator(
-      [](std::string& text) -> std::string {
-        double value = 0;
-        const char* end = text.data() + text.size();
-        const auto [rest, error] = std::from_chars(text.data(), end, value);
-        std::string unit(rest, end);
-        std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return std::tolower(c); });
-        double factor = unit.empty() || unit == "b" ? 1 : 0;
-        for (std::size_t k = 0; k < 6; ++k) {
-          const std::string letter(1, "kmgtpe"[k]);
-          if (unit == letter || unit == letter + "b" || unit == letter + "i" || unit == letter + "ib")
-            factor = std::exp2(10.0 * static_cast<double>(k + 1));
-        }
-        if (error != std::errc() || factor == 0 || !(value >= 0 && value * factor < 0x1p62))
-          return fmt::format("{} must be a number of bytes, as 1000000, 8GiB or 1.5g", text);
-        text = std::to_string(static_cast<std::int64_t>(value * factor));
-        return "";
-      },
-      "BYTES");
+Rule byte_size() {
+  return Rule{[](std::string& text) -> std::string {
+                double value = 0;
+                const char* end = text.data() + text.size();
+                const auto [rest, error] = std::from_chars(text.data(), end, value);
+                std::string unit(rest, end);
+                std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return std::tolower(c); });
+                double factor = unit.empty() || unit == "b" ? 1 : 0;
+                for (std::size_t k = 0; k < 6; ++k) {
+                  const std::string letter(1, "kmgtpe"[k]);
+                  if (unit == letter || unit == letter + "b" || unit == letter + "i" || unit == letter + "ib")
+                    factor = std::exp2(10.0 * static_cast<double>(k + 1));
+                }
+                if (error != std::errc() || factor == 0 || !(value >= 0 && value * factor < 0x1p62))
+                  return fmt::format("{} must be a number of bytes, as 1000000, 8GiB or 1.5g", text);
+                text = std::to_string(static_cast<std::int64_t>(value * factor));
+                return "";
+              },
+              "BYTES"};
 }
 
-void add_threads(CLI::App& verb, int& threads) {
-  verb.add_option("--threads", threads, "threads to compute with; 0: all CPUs")->transform(whole(0, 1024));
+void add_threads(Command verb, int& threads) {
+  verb.add_option("--threads", threads, "threads to compute with; 0: all CPUs").rule(whole(0, 1024));
 }
 
 std::vector<std::string> RecipeOptions::overrides() const {
@@ -117,12 +112,12 @@ std::vector<std::string> RecipeOptions::overrides() const {
   return all;
 }
 
-CLI::Option* add_recipe_options(CLI::App& verb, RecipeOptions& options) {
-  CLI::Option* recipe = verb.add_option("recipe", options.recipe, "TOML file (recipes/README.md)")->required();
+Option add_recipe_options(Command verb, RecipeOptions& options) {
+  Option recipe = verb.add_option("recipe", options.recipe, "TOML file (recipes/README.md)").required();
   verb.add_option("--set", options.set, "section.key=value, over the recipe; may be given several times")
-      ->allow_extra_args(false);
+      .one_value_each();
   verb.add_option("--threads", options.threads, "over train.threads: threads to compute with; 0: all CPUs")
-      ->transform(whole(0, 1024));
+      .rule(whole(0, 1024));
   return recipe;
 }
 

@@ -11,17 +11,16 @@
 
 namespace hadal::cli {
 
-void add_text_inputs(CLI::App& verb, TextInputs& inputs) {
+void add_text_inputs(Command verb, TextInputs& inputs) {
   verb.add_option(
           "input,--input,--inputs", inputs.names,
           "files, folders (with all below), globs, or - for standard input: .jsonl, a document per line; .json, "
           "an array of documents; anything else, one document of text; also packed, .gz or .zst")
-      ->required();
+      .required();
   verb.add_option("--format", inputs.format, "read every input as text, jsonl or json, whatever its name")
-      ->check(CLI::IsMember({"auto", "text", "jsonl", "json"}))
-      ->capture_default_str();
-  verb.add_option("--json-key,--text-key", inputs.read.json_key, "where a JSON document has its text")
-      ->capture_default_str();
+      .one_of({"auto", "text", "jsonl", "json"})
+      .shows_default();
+  verb.add_option("--json-key,--text-key", inputs.read.json_key, "where a JSON document has its text").shows_default();
   verb.add_flag("--skip-bad", inputs.read.skip_bad,
                 "leave damaged lines and files out and say how many; without it they are errors");
   add_threads(verb, inputs.threads);
@@ -40,7 +39,7 @@ data::Inputs open_inputs(const TextInputs& inputs) {
 void end_if_stopped(const char* what_is_left) {
   if (!stop_flag().load()) return;
   fmt::print(stderr, "hadal: stopped: {}\n", what_is_left);
-  throw CLI::RuntimeError(130);
+  end_with(130);
 }
 
 std::function<void(std::uint64_t)> reading_progress(Progress& progress) {

@@ -1,14 +1,13 @@
 // The options by which text files are named and read: the same for data prepare and tokenizer train.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "base/progress.h"
+#include "cli/command.h"
 #include "data/documents.h"
 
 namespace hadal::cli {
@@ -21,7 +20,7 @@ struct TextInputs {
 };
 
 // INPUT... and --input, --format, --json-key, --skip-bad, --threads.
-void add_text_inputs(CLI::App& verb, TextInputs& inputs);
+void add_text_inputs(Command verb, TextInputs& inputs);
 // The files; prints what was left out. Throws Error.
 data::Inputs open_inputs(const TextInputs& inputs);
 // What read_documents calls: moves the bar, and ends the program with a line when a signal asks for it.

@@ -1,7 +1,6 @@
 #include "cli/tokenizer_train.h"
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include <limits>
 #include <memory>
@@ -126,20 +125,20 @@ void train(const Arguments& a) {
 
 }  // namespace
 
-void add_tokenizer_train(CLI::App& verb) {
+void add_tokenizer_train(Command verb) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* sub = verb.add_subcommand("train", "train a byte-level BPE tokenizer with DeepSeek-V3's pre-tokenizer");
-  add_text_inputs(*sub, a->inputs);
-  sub->add_option("--out", a->out, "new folder for tokenizer.json and tokenizer_config.json")->required();
-  sub->add_flag("--force", a->replace, "replace the tokenizer that is in that folder");
-  sub->add_option("--vocab-size", a->vocab_size, "number of tokens, special ones included")
-      ->capture_default_str()
-      ->transform(whole(1, 1 << 24));
-  sub->add_option("--min-frequency", a->min_frequency, "merge no pair that is seen less often")
-      ->capture_default_str()
-      ->transform(whole(1, std::numeric_limits<int>::max()));
-  add_json(*sub, a->as_json);
-  sub->callback([a] { train(*a); });
+  Command sub = verb.add_verb("train", "train a byte-level BPE tokenizer with DeepSeek-V3's pre-tokenizer");
+  add_text_inputs(sub, a->inputs);
+  sub.add_option("--out", a->out, "new folder for tokenizer.json and tokenizer_config.json").required();
+  sub.add_flag("--force", a->replace, "replace the tokenizer that is in that folder");
+  sub.add_option("--vocab-size", a->vocab_size, "number of tokens, special ones included")
+      .shows_default()
+      .rule(whole(1, 1 << 24));
+  sub.add_option("--min-frequency", a->min_frequency, "merge no pair that is seen less often")
+      .shows_default()
+      .rule(whole(1, std::numeric_limits<int>::max()));
+  add_json(sub, a->as_json);
+  sub.callback([a] { train(*a); });
 }
 
 }  // namespace hadal::cli

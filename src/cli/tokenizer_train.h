@@ -1,12 +1,10 @@
 // hadal tokenizer train
 #pragma once
 
-namespace CLI {
-class App;
-}
+#include "cli/command.h"
 
 namespace hadal::cli {
 
-void add_tokenizer_train(CLI::App& verb);
+void add_tokenizer_train(Command verb);
 
 }  // namespace hadal::cli

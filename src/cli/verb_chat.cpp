@@ -1,6 +1,4 @@
 // hadal chat MODEL: talks with a model, line by line.
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
@@ -127,20 +125,20 @@ class Chat {
 
 }  // namespace
 
-void add_chat(CLI::App& app) {
+void add_chat(Command app) {
   auto a = std::make_shared<Arguments>();
   a->generation.eos_ends = true;
-  CLI::App* verb = app.add_subcommand("chat", "talk with a model, line by line");
-  add_generation_options(*verb, a->generation);
-  verb->add_option("--system", a->system, "text before the first question");
-  add_json(*verb, a->as_json, "an object a line for each answer, instead of streaming");
-  verb->footer(
+  Command verb = app.add_verb("chat", "talk with a model, line by line");
+  add_generation_options(verb, a->generation);
+  verb.add_option("--system", a->system, "text before the first question");
+  add_json(verb, a->as_json, "an object a line for each answer, instead of streaming");
+  verb.footer(
       std::string("Answers go to standard output, everything else to standard error. Lines may be piped in.\n\n") +
       kHelp +
       "\nExamples:\n"
       "  hadal chat RUN --temp 0.8\n"
       "  hadal chat MODEL --system \"Answer in one word.\" <questions.txt >answers.txt");
-  verb->callback([a] { Chat(*a).run(); });
+  verb.callback([a] { Chat(*a).run(); });
 }
 
 }  // namespace hadal::cli

@@ -1,7 +1,5 @@
 // hadal convert SRC DST: a model folder through our reader and writer, in another dtype if wanted, tensor by tensor; of
 // a training checkpoint, with --ema, the moving average of its weights.
-#include <CLI/CLI.hpp>
-
 #include <memory>
 #include <optional>
 #include <set>
@@ -136,23 +134,22 @@ void run(const Arguments& a) {
 
 }  // namespace
 
-void add_convert(CLI::App& app) {
+void add_convert(Command app) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("convert", "read a model folder and write it anew");
-  verb->add_option("source", a->source, "model folder, or a run: its newest checkpoint")->required();
-  verb->add_option("target", a->target, "new folder")->required();
-  verb->add_option("--dtype", a->dtype, "of the weights; gates and their biases stay f32")
-      ->check(CLI::IsMember({"f32", "bf16"}));
-  verb->add_option("--shard-gb", a->shard_gb, "largest file, in 10^9 bytes")->check(positive());
-  verb->add_flag("--force", a->force, "replace a model folder that is there");
-  verb->add_flag("--ema", a->ema, "the moving average of a training checkpoint's weights (recipe key optimizer.ema)");
-  verb->add_flag("--no-mtp", a->no_mtp, "without the modules of multi-token prediction, for programs that know none");
-  add_json(*verb, a->as_json);
-  verb->footer(
+  Command verb = app.add_verb("convert", "read a model folder and write it anew");
+  verb.add_option("source", a->source, "model folder, or a run: its newest checkpoint").required();
+  verb.add_option("target", a->target, "new folder").required();
+  verb.add_option("--dtype", a->dtype, "of the weights; gates and their biases stay f32").one_of({"f32", "bf16"});
+  verb.add_option("--shard-gb", a->shard_gb, "largest file, in 10^9 bytes").rule(positive());
+  verb.add_flag("--force", a->force, "replace a model folder that is there");
+  verb.add_flag("--ema", a->ema, "the moving average of a training checkpoint's weights (recipe key optimizer.ema)");
+  verb.add_flag("--no-mtp", a->no_mtp, "without the modules of multi-token prediction, for programs that know none");
+  add_json(verb, a->as_json);
+  verb.footer(
       "Examples:\n"
       "  hadal convert RUN model --dtype bf16\n"
       "  hadal convert RUN averaged --ema --no-mtp");
-  verb->callback([a] { run(*a); });
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

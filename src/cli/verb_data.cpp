@@ -1,6 +1,4 @@
 // hadal data prepare | info: text files to token shards, and what shards hold.
-#include <CLI/CLI.hpp>
-
 #include <filesystem>
 #include <memory>
 
@@ -138,41 +136,41 @@ void generate(const GenerateArguments& a) {
 
 }  // namespace
 
-void add_data(CLI::App& app) {
+void add_data(Command app) {
   struct Arguments {
     std::string folder;
     bool as_json = false;
   };
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("data", "token shards for training");
-  verb->require_subcommand(1);
-  CLI::App* p = verb->add_subcommand("prepare", "encode text files into token shards");
+  Command verb = app.add_verb("data", "token shards for training");
+  verb.needs_verb();
+  Command p = verb.add_verb("prepare", "encode text files into token shards");
   auto pa = std::make_shared<PrepareArguments>();
-  p->add_option("--tokenizer", pa->tokenizer, "folder with tokenizer.json")->required();
-  add_text_inputs(*p, pa->inputs);
-  p->add_option("--out", pa->out, "new folder for the shards; it appears when all is done")->required();
-  p->add_flag("--force", pa->options.replace, "replace the shards of an earlier preparation in that folder");
-  p->add_option("--validation-share", pa->options.validation_share,
-                "this share of the text goes to OUT/validation, by documents, or by parts of long ones; e.g. 0.01")
-      ->transform(real(0, 0.999));
-  p->add_option("--seed", pa->options.seed, "of the choice for validation: same seed, same choice")
-      ->transform(whole(0))
-      ->capture_default_str();
-  add_json(*p, pa->as_json);
-  p->callback([pa] { prepare(*pa); });
-  CLI::App* g = verb->add_subcommand(
-      "generate", "made-up text from word lists, as .jsonl: a stand-in where no real text is to be had");
+  p.add_option("--tokenizer", pa->tokenizer, "folder with tokenizer.json").required();
+  add_text_inputs(p, pa->inputs);
+  p.add_option("--out", pa->out, "new folder for the shards; it appears when all is done").required();
+  p.add_flag("--force", pa->options.replace, "replace the shards of an earlier preparation in that folder");
+  p.add_option("--validation-share", pa->options.validation_share,
+               "this share of the text goes to OUT/validation, by documents, or by parts of long ones; e.g. 0.01")
+      .rule(real(0, 0.999));
+  p.add_option("--seed", pa->options.seed, "of the choice for validation: same seed, same choice")
+      .rule(whole(0))
+      .shows_default();
+  add_json(p, pa->as_json);
+  p.callback([pa] { prepare(*pa); });
+  Command g =
+      verb.add_verb("generate", "made-up text from word lists, as .jsonl: a stand-in where no real text is to be had");
   auto ga = std::make_shared<GenerateArguments>();
-  g->add_option("--kind", ga->kind, "prose, code, json or numbers")->capture_default_str();
-  g->add_option("--seed", ga->seed, "same seed, same text")->transform(whole(0))->capture_default_str();
-  g->add_option("--bytes", ga->bytes, "about how much")->transform(whole(1))->capture_default_str();
-  g->add_option("--out", ga->out, "file to write")->required();
-  add_json(*g, ga->as_json);
-  g->callback([ga] { generate(*ga); });
-  CLI::App* i = verb->add_subcommand("info", "what the shards of a folder hold");
-  i->add_option("folder", a->folder, "folder of shards")->required();
-  add_json(*i, a->as_json);
-  i->callback([a] { info(a->folder, a->as_json); });
+  g.add_option("--kind", ga->kind, "prose, code, json or numbers").shows_default();
+  g.add_option("--seed", ga->seed, "same seed, same text").rule(whole(0)).shows_default();
+  g.add_option("--bytes", ga->bytes, "about how much").rule(whole(1)).shows_default();
+  g.add_option("--out", ga->out, "file to write").required();
+  add_json(g, ga->as_json);
+  g.callback([ga] { generate(*ga); });
+  Command i = verb.add_verb("info", "what the shards of a folder hold");
+  i.add_option("folder", a->folder, "folder of shards").required();
+  add_json(i, a->as_json);
+  i.callback([a] { info(a->folder, a->as_json); });
 }
 
 }  // namespace hadal::cli

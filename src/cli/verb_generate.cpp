@@ -1,6 +1,5 @@
 // hadal generate MODEL [PROMPT]: continues a text, streamed, or as one JSON object.
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
 #include <chrono>
 #include <cstdio>
@@ -145,27 +144,27 @@ void generate(const Arguments& a) {
 
 }  // namespace
 
-void add_generate(CLI::App& app) {
+void add_generate(Command app) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("generate", "continue a text");
-  add_generation_options(*verb, a->generation);
-  CLI::Option* words = verb->add_option(
+  Command verb = app.add_verb("generate", "continue a text");
+  add_generation_options(verb, a->generation);
+  Option words = verb.add_option(
       "text", a->words, "text to continue, in quotes; if neither it, -p nor --prompt-file is given, what is piped in");
-  CLI::Option* prompt = verb->add_option("-p,--prompt", a->prompt, "the same as an option")->excludes(words);
-  verb->add_option("-f,--prompt-file", a->prompt_file, "file with the text; - for standard input")
-      ->excludes(words)
-      ->excludes(prompt);
-  verb->add_option("--num-samples", a->samples, "so many continuations of the one prompt, with the seeds S, S + 1, ...")
-      ->transform(whole(1, 1'000'000));
-  verb->add_flag("--no-bos", a->no_bos, "do not let the tokenizer add its special tokens");
-  add_json(*verb, a->as_json, "print one JSON object instead of streaming (docs/generate.md names its keys)");
-  verb->footer(
+  Option prompt = verb.add_option("-p,--prompt", a->prompt, "the same as an option").not_with(words);
+  verb.add_option("-f,--prompt-file", a->prompt_file, "file with the text; - for standard input")
+      .not_with(words)
+      .not_with(prompt);
+  verb.add_option("--num-samples", a->samples, "so many continuations of the one prompt, with the seeds S, S + 1, ...")
+      .rule(whole(1, 1'000'000));
+  verb.add_flag("--no-bos", a->no_bos, "do not let the tokenizer add its special tokens");
+  add_json(verb, a->as_json, "print one JSON object instead of streaming (docs/generate.md names its keys)");
+  verb.footer(
       "Text goes to standard output, everything else to standard error.\n"
       "Examples:\n"
       "  hadal generate RUN \"Once upon a time\" -n 100 --temp 0.8 --top-p 0.95\n"
       "  echo \"Once upon a time\" | hadal generate MODEL --temp 0\n"
       "  hadal generate MODEL --prompt-file story.txt --num-samples 4 -s 7 --json >samples.json");
-  verb->callback([a] { generate(*a); });
+  verb.callback([a] { generate(*a); });
 }
 
 }  // namespace hadal::cli

@@ -1,6 +1,4 @@
 // hadal inspect PRESET|DIR: parameters, activated parameters, FLOPs and cache of a config.
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -167,19 +165,18 @@ void run(const Arguments& a) {
 
 }  // namespace
 
-void add_inspect(CLI::App& app) {
+void add_inspect(Command app) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand(
+  Command verb = app.add_verb(
       "inspect", "parameters, FLOPs and cache of a preset or a model folder; where its special tokens come from");
-  verb->add_option("model", a->what,
-                   "preset (" + model::preset_names() +
-                       "), model folder or its config.json; a folder named like a preset: ./NAME")
-      ->required();
-  verb->add_option("--sequence", a->sequence, "tokens of a row, for the FLOPs of training")
-      ->transform(whole(1, 1 << 24));
-  CLI::Option* json = add_json(*verb, a->as_json);
-  verb->add_flag("--config", a->as_config, "print its config.json, a template for one of your own")->excludes(json);
-  verb->callback([a] { run(*a); });
+  verb.add_option("model", a->what,
+                  "preset (" + model::preset_names() +
+                      "), model folder or its config.json; a folder named like a preset: ./NAME")
+      .required();
+  verb.add_option("--sequence", a->sequence, "tokens of a row, for the FLOPs of training").rule(whole(1, 1 << 24));
+  Option json = add_json(verb, a->as_json);
+  verb.add_flag("--config", a->as_config, "print its config.json, a template for one of your own").not_with(json);
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

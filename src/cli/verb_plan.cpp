@@ -1,6 +1,4 @@
 // hadal plan train RECIPE: memory and time of a training, before it begins.
-#include <CLI/CLI.hpp>
-
 #include <cmath>
 #include <memory>
 #include <optional>
@@ -133,16 +131,16 @@ void run(const Arguments& a) {
 
 }  // namespace
 
-void add_plan(CLI::App& app) {
-  CLI::App* plan = app.add_subcommand("plan", "what a run will take, before it begins");
-  plan->require_subcommand(1);
+void add_plan(Command app) {
+  Command plan = app.add_verb("plan", "what a run will take, before it begins");
+  plan.needs_verb();
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = plan->add_subcommand("train", "memory and time of a recipe's step");
-  add_recipe_options(*verb, a->recipe);
-  add_memory_limit(*verb, a->memory_limit);
-  verb->add_flag("--no-time", a->no_time, "memory only: no calibration");
-  add_json(*verb, a->as_json);
-  verb->callback([a] { run(*a); });
+  Command verb = plan.add_verb("train", "memory and time of a recipe's step");
+  add_recipe_options(verb, a->recipe);
+  add_memory_limit(verb, a->memory_limit);
+  verb.add_flag("--no-time", a->no_time, "memory only: no calibration");
+  add_json(verb, a->as_json);
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

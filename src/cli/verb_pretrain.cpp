@@ -1,6 +1,4 @@
 // hadal pretrain RECIPE --run DIR: trains from a recipe, or goes on where the run stopped.
-#include <CLI/CLI.hpp>
-
 #include <unistd.h>
 
 #include <algorithm>
@@ -188,27 +186,25 @@ void run(const Arguments& a) {
   } else {
     print_text(in, o);
   }
-  if (!o.finished) throw CLI::RuntimeError(130);
+  if (!o.finished) end_with(130);
 }
 
 }  // namespace
 
-void add_pretrain(CLI::App& app) {
+void add_pretrain(Command app) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb =
-      app.add_subcommand("pretrain", "train a model from a recipe; the same command resumes an interrupted run");
-  CLI::Option* recipe = add_recipe_options(*verb, a->recipe)->required(false);
-  CLI::Option* folder = verb->add_option("--run", a->run, "folder of the run");
-  CLI::Option* from =
-      verb->add_option("--init-from", a->init_from, "model folder to start from (a new run, not a resumption)");
-  verb->add_option("--resume", a->resume,
-                   "folder of a run: goes on with its own recipe; --set may change keys marked *")
-      ->excludes(recipe)
-      ->excludes(folder)
-      ->excludes(from);
-  add_memory_limit(*verb, a->memory_limit);
-  add_json(*verb, a->as_json, "print the outcome as one JSON object, in one line (docs/training.md names its keys)");
-  verb->callback([a] { run(*a); });
+  Command verb = app.add_verb("pretrain", "train a model from a recipe; the same command resumes an interrupted run");
+  Option recipe = add_recipe_options(verb, a->recipe).required(false);
+  Option folder = verb.add_option("--run", a->run, "folder of the run");
+  Option from =
+      verb.add_option("--init-from", a->init_from, "model folder to start from (a new run, not a resumption)");
+  verb.add_option("--resume", a->resume, "folder of a run: goes on with its own recipe; --set may change keys marked *")
+      .not_with(recipe)
+      .not_with(folder)
+      .not_with(from);
+  add_memory_limit(verb, a->memory_limit);
+  add_json(verb, a->as_json, "print the outcome as one JSON object, in one line (docs/training.md names its keys)");
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

@@ -1,6 +1,4 @@
 // hadal recipe show RECIPE: every key as it is resolved, before a run.
-#include <CLI/CLI.hpp>
-
 #include <memory>
 
 #include "base/error.h"
@@ -12,18 +10,18 @@
 
 namespace hadal::cli {
 
-void add_recipe(CLI::App& app) {
-  CLI::App* recipe = app.add_subcommand("recipe", "what a recipe says");
-  recipe->require_subcommand(1);
+void add_recipe(Command app) {
+  Command recipe = app.add_verb("recipe", "what a recipe says");
+  recipe.needs_verb();
   struct Arguments {
     RecipeOptions recipe;
     bool as_json = false;
   };
   auto a = std::make_shared<Arguments>();
-  CLI::App* show = recipe->add_subcommand("show", "print every key as resolved, with its meaning: a recipe itself");
-  add_recipe_options(*show, a->recipe);
-  add_json(*show, a->as_json);
-  show->callback([a] {
+  Command show = recipe.add_verb("show", "print every key as resolved, with its meaning: a recipe itself");
+  add_recipe_options(show, a->recipe);
+  add_json(show, a->as_json);
+  show.callback([a] {
     const train::Recipe resolved = train::load_recipe(a->recipe.recipe, a->recipe.overrides());
     if (a->as_json) {
       print_json(train::to_json(resolved));

@@ -1,7 +1,5 @@
 // hadal report RUN: the run's figures as a table, a sample of its text, and its report.html. Of several runs: one page
 // that compares them.
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -189,24 +187,23 @@ void report_several(const Arguments& a) {
 
 }  // namespace
 
-void add_report(CLI::App& app) {
+void add_report(Command app) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb =
-      app.add_subcommand("report", "figures of a run and its report.html, or a comparison of several runs");
-  verb->add_option("run", a->runs,
-                   "folder of the run; of several, their curves over each other and what differs in their recipes")
-      ->required();
-  verb->add_option("--out", a->out, "the page about several runs")->capture_default_str();
-  verb->add_flag("--no-sample", a->no_sample, "do not let the newest checkpoint write a sample of text");
-  add_threads(*verb, a->threads);
-  add_json(*verb, a->as_json, "print the figures as one JSON object, of several runs as a list, in one line");
-  verb->add_option("--json-out", a->json_out, "write them to this file, beside what is printed");
-  verb->add_option("--source", a->source, "where the text is from, for the file");
-  verb->add_option("--compressed-bytes", a->compressed_bytes,
-                   "size of the held-out text after a compressor, to compare with")
-      ->check(positive());
-  verb->add_option("--text-bytes", a->text_bytes, "size of the held-out text")->check(positive());
-  verb->callback([a] { a->runs.size() == 1 ? report_one(*a) : report_several(*a); });
+  Command verb = app.add_verb("report", "figures of a run and its report.html, or a comparison of several runs");
+  verb.add_option("run", a->runs,
+                  "folder of the run; of several, their curves over each other and what differs in their recipes")
+      .required();
+  verb.add_option("--out", a->out, "the page about several runs").shows_default();
+  verb.add_flag("--no-sample", a->no_sample, "do not let the newest checkpoint write a sample of text");
+  add_threads(verb, a->threads);
+  add_json(verb, a->as_json, "print the figures as one JSON object, of several runs as a list, in one line");
+  verb.add_option("--json-out", a->json_out, "write them to this file, beside what is printed");
+  verb.add_option("--source", a->source, "where the text is from, for the file");
+  verb.add_option("--compressed-bytes", a->compressed_bytes,
+                  "size of the held-out text after a compressor, to compare with")
+      .rule(positive());
+  verb.add_option("--text-bytes", a->text_bytes, "size of the held-out text").rule(positive());
+  verb.callback([a] { a->runs.size() == 1 ? report_one(*a) : report_several(*a); });
 }
 
 }  // namespace hadal::cli

@@ -1,6 +1,4 @@
 // hadal study balance | mtp: trains the models of a study, or goes on where it stopped, and says what came of it.
-#include <CLI/CLI.hpp>
-
 #include <memory>
 #include <set>
 
@@ -9,6 +7,7 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "base/words.h"
+#include "cli/failure.h"
 #include "cli/json_out.h"
 #include "cli/options.h"
 #include "cli/print_table.h"
@@ -103,7 +102,7 @@ std::vector<eval::RunResult> run_all(Opened& opened) {
   auto results = eval::run_study(runtime.context(), study);
   if (!results) {
     quietly([&] { progress.message("stopped; the same command goes on from here"); });
-    throw CLI::RuntimeError(130);
+    end_with(130);
   }
   quietly([&] {
     progress.skip_to(study.total_tokens());  // runs that were finished before are done, too
@@ -171,51 +170,49 @@ std::string distinct(const std::vector<std::int64_t>& seeds) {
   return std::set<std::int64_t>(seeds.begin(), seeds.end()).size() == seeds.size() ? "" : "--seeds: one is given twice";
 }
 
-void add_common(CLI::App* verb, const std::shared_ptr<Arguments>& a) {
-  add_recipe_options(*verb, a->recipe);
-  verb->add_option("--out", a->out, "folder of the study: its runs, report.html, study.json")->required();
-  verb->add_option("--heldout", a->heldout, "NAME=FOLDER: a kind of held-out text and its token shards; again for more")
-      ->required()
-      ->allow_extra_args(false);
-  verb->add_option("--seeds", a->seeds, "of weights and data order, as 1,2,3")
-      ->delimiter(',')
-      ->capture_default_str()
-      ->allow_extra_args(false)
-      ->transform(whole(0, 999999));
-  verb->add_option("--source", a->source, "where the text is from, for the report");
-  add_json(*verb, a->as_json);
-  verb->add_flag("--quick", a->quick, "one seed, a few steps, a few held-out rows: to see that it works");
+void add_common(Command verb, const std::shared_ptr<Arguments>& a) {
+  add_recipe_options(verb, a->recipe);
+  verb.add_option("--out", a->out, "folder of the study: its runs, report.html, study.json").required();
+  verb.add_option("--heldout", a->heldout, "NAME=FOLDER: a kind of held-out text and its token shards; again for more")
+      .required()
+      .one_value_each();
+  verb.add_option("--seeds", a->seeds, "of weights and data order, as 1,2,3")
+      .separated_by(',')
+      .shows_default()
+      .one_value_each()
+      .rule(whole(0, 999999));
+  verb.add_option("--source", a->source, "where the text is from, for the report");
+  add_json(verb, a->as_json);
+  verb.add_flag("--quick", a->quick, "one seed, a few steps, a few held-out rows: to see that it works");
 }
 
 }  // namespace
 
-void add_study(CLI::App& app) {
+void add_study(Command app) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("study", "train models that differ in one thing, and compare them");
-  verb->require_subcommand(1);
-  CLI::App* balance = verb->add_subcommand("balance", "experts balanced by bias, by auxiliary loss, by neither");
+  Command verb = app.add_verb("study", "train models that differ in one thing, and compare them");
+  verb.needs_verb();
+  Command balance = verb.add_verb("balance", "experts balanced by bias, by auxiliary loss, by neither");
   add_common(balance, a);
-  balance->add_option("--gammas", a->gammas, "further values of balance.gamma, first seed")
-      ->delimiter(',')
-      ->capture_default_str()
-      ->allow_extra_args(false)
-      ->transform(real_f32(0, 10));
-  balance->add_option("--alphas", a->alphas, "further values of balance.alpha, first seed")
-      ->delimiter(',')
-      ->capture_default_str()
-      ->allow_extra_args(false)
-      ->transform(real_f32(0, 10));
-  CLI::App* mtp = verb->add_subcommand("mtp", "with and without multi-token prediction, at the same data and compute");
+  balance.add_option("--gammas", a->gammas, "further values of balance.gamma, first seed")
+      .separated_by(',')
+      .shows_default()
+      .one_value_each()
+      .rule(real_f32(0, 10));
+  balance.add_option("--alphas", a->alphas, "further values of balance.alpha, first seed")
+      .separated_by(',')
+      .shows_default()
+      .one_value_each()
+      .rule(real_f32(0, 10));
+  Command mtp = verb.add_verb("mtp", "with and without multi-token prediction, at the same data and compute");
   add_common(mtp, a);
-  mtp->add_option("--modules", a->modules, "MTP modules, one for each depth")
-      ->capture_default_str()
-      ->transform(whole(1, 8));
+  mtp.add_option("--modules", a->modules, "MTP modules, one for each depth").shows_default().rule(whole(1, 8));
   const auto checked = [a](void (*study)(const Arguments&)) {
     if (const std::string problem = distinct(a->seeds); !problem.empty()) fail("{}", problem);
     study(*a);
   };
-  balance->callback([checked] { checked(run_balance); });
-  mtp->callback([checked] { checked(run_mtp); });
+  balance.callback([checked] { checked(run_balance); });
+  mtp.callback([checked] { checked(run_mtp); });
 }
 
 }  // namespace hadal::cli

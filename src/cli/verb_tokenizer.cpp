@@ -1,6 +1,5 @@
 // hadal tokenizer train | encode | decode
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <functional>
@@ -140,32 +139,32 @@ void decode(const CodeArguments& arguments) {
   std::fwrite(bytes.data(), 1, bytes.size(), stdout);
 }
 
-void add_coder(CLI::App& verb, const char* name, const char* help, const char* input, const char* json_help,
+void add_coder(Command verb, const char* name, const char* help, const char* input, const char* json_help,
                const char* special, const char* special_help, void (*run)(const CodeArguments&)) {
   auto arguments = std::make_shared<CodeArguments>();
-  CLI::App* sub = verb.add_subcommand(name, help);
-  sub->add_option("--model", arguments->model, "model folder or tokenizer.json")->required();
-  sub->add_option("input", arguments->input, input)->capture_default_str();
-  sub->add_flag("--json", arguments->as_json, json_help);
-  sub->add_flag(special, arguments->special, special_help);
+  Command sub = verb.add_verb(name, help);
+  sub.add_option("--model", arguments->model, "model folder or tokenizer.json").required();
+  sub.add_option("input", arguments->input, input).shows_default();
+  sub.add_flag("--json", arguments->as_json, json_help);
+  Option specials = sub.add_flag(special, arguments->special, special_help);
   if (run == &encode) {
-    sub->add_flag("--as-text", arguments->as_text,
-                  "control tokens spelled in the text are plain text, as in data prepare and chat")
-        ->excludes(sub->get_option(special));
+    sub.add_flag("--as-text", arguments->as_text,
+                 "control tokens spelled in the text are plain text, as in data prepare and chat")
+        .not_with(specials);
   }
-  sub->callback([arguments, run] { run(*arguments); });
+  sub.callback([arguments, run] { run(*arguments); });
 }
 
 }  // namespace
 
-void add_tokenizer(CLI::App& app) {
-  CLI::App* verb = app.add_subcommand("tokenizer", "train a tokenizer, turn text into ids and back");
-  verb->require_subcommand(1);
-  add_tokenizer_train(*verb);
-  add_coder(*verb, "encode", "print the ids of a text", "file with the text; - for standard input",
+void add_tokenizer(Command app) {
+  Command verb = app.add_verb("tokenizer", "train a tokenizer, turn text into ids and back");
+  verb.needs_verb();
+  add_tokenizer_train(verb);
+  add_coder(verb, "encode", "print the ids of a text", "file with the text; - for standard input",
             "each line of the input is a JSON string or an object with a text; prints an array a line", "--special",
             "add what the tokenizer puts around a text (such as BOS)", &encode);
-  add_coder(*verb, "decode", "print the text of ids", "file with ids between white space; - for standard input",
+  add_coder(verb, "decode", "print the text of ids", "file with ids between white space; - for standard input",
             "each line of the input is an array of ids; prints a JSON string a line", "--skip-special",
             "leave special tokens out", &decode);
 }

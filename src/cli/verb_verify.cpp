@@ -1,6 +1,4 @@
 // hadal verify DIR --reference FILE: replays a reference file and compares every tensor in it.
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -9,6 +7,7 @@
 #include "base/json.h"
 #include "base/report/table.h"
 #include "base/words.h"
+#include "cli/failure.h"
 #include "cli/json_out.h"
 #include "cli/notes.h"
 #include "cli/options.h"
@@ -91,24 +90,23 @@ void run(const Arguments& a) {
     }
     fmt::print("{}: {}\n", report.passed() ? "PASS" : "FAIL", counts(report));
   }
-  if (!report.passed()) throw CLI::RuntimeError(1);
+  if (!report.passed()) end_with(1);
 }
 
 }  // namespace
 
-void add_verify(CLI::App& app) {
+void add_verify(Command app) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("verify", "replay a reference file on a model and compare every tensor in it");
-  verb->add_option("model", a->dir, "model folder")->required();
-  verb->add_option("--reference", a->reference, "reference file (tools/reference.py writes them)")->required();
-  verb->add_option("--bf16-errors", a->bf16_errors,
-                   "PyTorch's errors in bf16, the yardstick of --dtype bf16 (tools/reference.py --errors-only)");
-  verb->add_option("--dtype", a->dtype, "compute type")->check(CLI::IsMember({"f32", "bf16"}));
-  verb->add_option("--form", a->form, "form of MLA for logits and greedy text")
-      ->check(CLI::IsMember({"expanded", "absorbed"}));
-  add_threads(*verb, a->threads);
-  add_json(*verb, a->as_json);
-  verb->callback([a] { run(*a); });
+  Command verb = app.add_verb("verify", "replay a reference file on a model and compare every tensor in it");
+  verb.add_option("model", a->dir, "model folder").required();
+  verb.add_option("--reference", a->reference, "reference file (tools/reference.py writes them)").required();
+  verb.add_option("--bf16-errors", a->bf16_errors,
+                  "PyTorch's errors in bf16, the yardstick of --dtype bf16 (tools/reference.py --errors-only)");
+  verb.add_option("--dtype", a->dtype, "compute type").one_of({"f32", "bf16"});
+  verb.add_option("--form", a->form, "form of MLA for logits and greedy text").one_of({"expanded", "absorbed"});
+  add_threads(verb, a->threads);
+  add_json(verb, a->as_json);
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli

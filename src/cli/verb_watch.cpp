@@ -1,6 +1,4 @@
 // hadal watch RUN: a live view of a run that this or another process trains, or of several.
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -219,18 +217,16 @@ std::string words() {
 
 }  // namespace
 
-void add_watch(CLI::App& app) {
+void add_watch(Command app) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb =
-      app.add_subcommand("watch", "live view of a run: loss, speed, balance, ETA; Ctrl-C ends the view only");
-  verb->add_option("run", a->runs, "folder of the run, which need not exist yet; of several: one view of all")
-      ->required();
-  verb->add_flag("--once", a->once, "print one view and end");
-  add_json(*verb, a->as_json, "print the present state as one JSON object, of several runs as a list, and end");
-  verb->add_option("--interval", a->interval, "seconds between looks (0.5 on a terminal, 5 elsewhere)")
-      ->check(positive());
-  verb->footer(words);
-  verb->callback([a] { run(*a); });
+  Command verb = app.add_verb("watch", "live view of a run: loss, speed, balance, ETA; Ctrl-C ends the view only");
+  verb.add_option("run", a->runs, "folder of the run, which need not exist yet; of several: one view of all")
+      .required();
+  verb.add_flag("--once", a->once, "print one view and end");
+  add_json(verb, a->as_json, "print the present state as one JSON object, of several runs as a list, and end");
+  verb.add_option("--interval", a->interval, "seconds between looks (0.5 on a terminal, 5 elsewhere)").rule(positive());
+  verb.footer(words());
+  verb.callback([a] { run(*a); });
 }
 
 }  // namespace hadal::cli
