@@ -3,7 +3,7 @@
 # Without network it says SKIPPED, which is a failure when CI=true.  scripts/oracle.sh [SECONDS] [further options]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-seconds=${1:-150}
+seconds=${1:-110}
 requirements=tools/oracle_requirements.txt
 venv=.venv-oracle
 scripts/setup.sh build oracle

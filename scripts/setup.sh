@@ -31,6 +31,8 @@ demo      needed    sha256sum                coreutils
 lint      needed    clang-format-16          clang-format-16
 lint      needed    clang-tidy-16            clang-tidy-16
 sanitize  needed    setarch                  util-linux
+sanitize  needed    clang++-16               clang-16
+sanitize  needed    /usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.asan-x86_64.a libclang-rt-16-dev
 fuzz      needed    clang++-16               clang-16
 fuzz      needed    /usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-x86_64.a libclang-rt-16-dev
 '

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -23,7 +24,7 @@ import oracle_checks as checks
 import oracle_models as models
 
 PARTS = ("counts", "models", "tokenizer")
-SHARE = {"models": 0.7, "tokenizer": 0.2}  # of --seconds; the counts take what they take, about 0.1
+SHARE = {"models": 0.9, "tokenizer": 0.3}  # of --seconds, side by side; the counts take what they take, about 0.1
 
 
 class Tally:
@@ -91,16 +92,31 @@ def check_models(args, tally):
         number += 1
 
 
-def check_tokenizer(args, tally):
-    script = Path(__file__).with_name("oracle_tokenizer.py")
-    seconds = str(int(args.seconds * SHARE["tokenizer"]))
-    command = [sys.executable, str(script), "--hadal", args.hadal, "--seed", str(args.seed), "--seconds", seconds]
-    if subprocess.run(command).returncode:
-        tally.failed.append(f"tokenizer: {' '.join(command)}")
-    script = Path(__file__).with_name("oracle_token_files.py")
-    command = [sys.executable, str(script), "--hadal", args.hadal, "--seed", str(args.seed), "--rounds", "60"]
-    if subprocess.run(command).returncode:
-        tally.failed.append(f"token files: {' '.join(command)}")
+def tokenizer_commands(args):
+    part = lambda script, *options: [
+        sys.executable, str(Path(__file__).with_name(script)), "--hadal", args.hadal, "--seed", str(args.seed), *options
+    ]  # fmt: skip
+    yield part("oracle_tokenizer.py", "--seconds", str(int(args.seconds * SHARE["tokenizer"])))
+    yield part("oracle_token_files.py", "--rounds", "60")
+
+
+class Tokenizers:
+    """Runs the comparisons of tokenizers beside the models, on another core; prints and counts them at the end."""
+
+    def __init__(self, args):
+        self.commands, self.log, self.codes = list(tokenizer_commands(args)), tempfile.TemporaryFile("w+"), []
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        for command in self.commands:
+            self.codes.append(subprocess.run(command, stdout=self.log, stderr=subprocess.STDOUT).returncode)
+
+    def finish(self, tally):
+        self.thread.join()
+        self.log.seek(0)
+        print(self.log.read(), end="", flush=True)
+        tally.failed += [f"tokenizer: {' '.join(c)}" for c, code in zip(self.commands, self.codes) if code]
 
 
 def check_counts(args, tally):
@@ -132,8 +148,13 @@ def main():
     torch.set_num_threads(1)
     print(f"oracle: seed {args.seed}", flush=True)
     tally, start = Tally(), time.monotonic()
-    for part in parts:
-        {"counts": check_counts, "models": check_models, "tokenizer": check_tokenizer}[part](args, tally)
+    tokenizers = Tokenizers(args) if "tokenizer" in parts else None
+    if "counts" in parts:
+        check_counts(args, tally)
+    if "models" in parts:
+        check_models(args, tally)
+    if tokenizers:
+        tokenizers.finish(tally)
     for line in tally.failed:
         print(f"failed: {line}")
     print(

@@ -34,27 +34,37 @@ std::string noun_phrase(Rng& random) {
   return random.below(2) == 0 ? "the " + noun : "the " + pick(random, kAdjectives) + " " + noun;
 }
 
+// Each draw is a statement of its own: the order in which an expression draws is the compiler's choice.
 std::string sentence(Rng& random, const std::string& hero, const std::string& other) {
   std::string s;
   switch (random.below(5)) {
-    case 0:
-      s = hero + " " + pick(random, kVerbs) + " " + noun_phrase(random) + " " + pick(random, kPlaces);
+    case 0: {
+      const std::string place = pick(random, kPlaces), noun = noun_phrase(random), verb = pick(random, kVerbs);
+      s = hero + " " + verb + " " + noun + " " + place;
       break;
-    case 1:
-      s = pick(random, kTimes) + " " + hero + " and " + other + " " + pick(random, kVerbs) + " " + noun_phrase(random);
+    }
+    case 1: {
+      const std::string noun = noun_phrase(random), verb = pick(random, kVerbs), time = pick(random, kTimes);
+      s = time + " " + hero + " and " + other + " " + verb + " " + noun;
       break;
-    case 2:
-      s = noun_phrase(random) + " was " + pick(random, kAdjectives) + ", and " + other + " " + pick(random, kVerbs) +
-          " it " + pick(random, kTimes);
+    }
+    case 2: {
+      const std::string time = pick(random, kTimes), verb = pick(random, kVerbs), adjective = pick(random, kAdjectives),
+                        noun = noun_phrase(random);
+      s = noun + " was " + adjective + ", and " + other + " " + verb + " it " + time;
       break;
-    case 3:
-      s = "\"Have you seen " + noun_phrase(random) + "?\" asked " + hero + ". \"No,\" said " + other +
-          ", \"not since I " + pick(random, kVerbs) + " it\"";
+    }
+    case 3: {
+      const std::string verb = pick(random, kVerbs), noun = noun_phrase(random);
+      s = "\"Have you seen " + noun + "?\" asked " + hero + ". \"No,\" said " + other + ", \"not since I " + verb +
+          " it\"";
       break;
-    default:
-      s = "nobody " + pick(random, kVerbs) + " " + noun_phrase(random) + " " + pick(random, kTimes) + ", not even " +
-          hero;
+    }
+    default: {
+      const std::string time = pick(random, kTimes), noun = noun_phrase(random), verb = pick(random, kVerbs);
+      s = "nobody " + verb + " " + noun + " " + time + ", not even " + hero;
       break;
+    }
   }
   s[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(s[0])));
   return s + ". ";

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# data prepare and tokenizer train: whatever a user names, kills at any moment, full disks, memory that does not grow with the file.
+# data prepare and tokenizer train: whatever a user names, kills at any moment, full disks.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 die() { echo "NO: $*"; exit 1; }
@@ -84,30 +84,6 @@ done
 prepare text.jsonl --validation-share 0.2 --out killed >out.txt 2>&1
 "$hadal" data info killed >out.txt && [ ! -e killed.tmp ] || die "what a kill left is in the way"
 
-# Memory does not grow with the file, be it one document, packed lines, or texts to train a tokenizer on.
-cat >peak.py <<'PY'
-import os, subprocess, sys
-def peak(*args):  # KiB resident at most; a child of a shell or of this process would start at their size
-    pid = os.posix_spawn(sys.argv[1], [sys.argv[1], *args], {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"})
-    _, status, usage = os.wait4(pid, 0)
-    assert status == 0, args
-    return usage.ru_maxrss
-lines = open("text.jsonl").read()
-for verb, name in ("prepare", "one.txt"), ("prepare", "lines.jsonl.gz"), ("train", "one.txt"), ("train", "lines.jsonl.gz"):
-    peaks = []
-    for megabytes in 20, 60:
-        packer = subprocess.Popen(["gzip", "-1"] if name.endswith(".gz") else ["cat"], stdin=subprocess.PIPE, stdout=open(f"{megabytes}-{name}", "wb"))
-        for _ in range(megabytes * 10**6 // len(lines)):
-            packer.stdin.write(lines.encode())
-        packer.stdin.close()
-        assert packer.wait() == 0
-        command = ("data", "prepare", "--tokenizer", "tok") if verb == "prepare" else ("tokenizer", "train", "--vocab-size", "300")
-        peaks.append(peak(*command, f"{megabytes}-{name}", "--threads", "2", "--force", "--out", f"peak-{verb}"))
-        os.remove(f"{megabytes}-{name}")
-    assert peaks[1] - peaks[0] < 20_000, f"{verb} {name}: {peaks} KiB for 20 and 60 MB"
-PY
-python3 peak.py "$hadal" >out.txt 2>err.txt || die "memory: $(tail -n 1 err.txt)"
-
 # A limit on file sizes is a full disk.
 fails "cannot write" bash -c "ulimit -f 20 && '$hadal' data prepare --tokenizer tok long.txt --out full"
 [ ! -e full ] && [ ! -e full.tmp ] || die "a full disk left something"
@@ -125,3 +101,4 @@ rc=0
 wait $pid || rc=$?
 [ "$rc" = 130 ] && grep -q 'stopped: nothing was written' err.txt && [ ! -e stopped ] && [ ! -e stopped.tmp ] || die "Ctrl-C: exit $rc: $(cat err.txt)"
 echo "ok"
+

@@ -10,7 +10,7 @@ printf '[model]\npreset = "tiny"\n[data]\ntokenizer = "tok"\ntrain = ["shards"]\
 
 check "a run that has not begun" '[[ $("$hadal" watch run --once) == *"no step yet"* ]]'
 "$hadal" watch run --interval 0.05 >lines.txt &
-watcher=$!
+watcher=$! pid=$!
 "$hadal" pretrain recipe.toml --run run >/dev/null 2>&1
 wait "$watcher"
 check "the view begins before the run" 'grep -q "no step yet" <(head -n 1 lines.txt)'
