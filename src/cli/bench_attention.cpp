@@ -121,7 +121,8 @@ void run(Arguments a) {
     for (const std::int64_t length : a.lengths) {
       const std::int64_t sequences = std::max<std::int64_t>(1, a.tokens / length);
       const auto problem = std::make_shared<const Problem>(h, length, sequences, act);
-      const auto pairs = static_cast<double>(sequences * (length * (length + 1) / 2) * h.heads);
+      const std::int64_t causal = length * (length + 1) / 2;  // pairs of query and key of a head
+      const auto pairs = static_cast<double>(sequences * causal * h.heads);
       const double flops = 2 * pairs * static_cast<double>(h.d1 + h.d2 + h.dv);
       const std::string shape =
           fmt::format("{} x {} tokens, {} heads {}+{}/{}", sequences, length, h.heads, h.d1, h.d2, h.dv);
