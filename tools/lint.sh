@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-$(nproc)}
-budget=${LINT_BUDGET:-150}
+budget=${LINT_BUDGET:-100}
 build=${HADAL_BUILD:-build}
 
 work=$(mktemp -d)

@@ -152,7 +152,7 @@ TEST(MoreThanKnown, AnUnknownTensorIsAFailedRow) {
   EXPECT_EQ(report.rows.size(), contents.tensors.size());
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Perturbed, testing::ValuesIn(test::stored_models()),
+INSTANTIATE_TEST_SUITE_P(SlowModels, Perturbed, testing::ValuesIn(test::stored_models()),
                          [](const auto& model) { return model.param; });
 
 // The error of a replay whose reference lacks one tensor; the file is named "less.safetensors".
