@@ -69,7 +69,7 @@ ends 1 "replaced"
 diff -r other moved || die "replaced: something was written into another run's folder"
 start removed
 until_step removed 2
-while [ -e removed ]; do rm -r removed 2>/dev/null || true; done # a save may be under way, and write into what is being removed
+while [ -e removed ] && ! rm -r removed 2>/dev/null; do :; done # a save may be under way, and write into what is being removed
 ends 1 "removed"
 [ ! -e removed ] || die "removed: a new folder was made"
 echo "ok: a run stops when its folder is moved, removed or replaced"
