@@ -67,4 +67,4 @@ format:  ## rewrite every C++ file in the house format
 	@git ls-files '*.cpp' '*.h' | xargs -r clang-format-16 -i
 
 clean:  ## remove what was built
-	rm -rf build build-debug build-clang build-asan build-tsan build-fuzz
+	rm -rf build build-debug build-clang build-asan build-tsan

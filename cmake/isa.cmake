@@ -4,7 +4,7 @@ function(hadal_isa name)
   add_library(hadal_kernels_${name} OBJECT ${HADAL_CPU_KERNELS})
   target_include_directories(hadal_kernels_${name} PRIVATE src)
   target_link_libraries(hadal_kernels_${name} PRIVATE hadal_tensor)
-  target_compile_options(hadal_kernels_${name} PRIVATE $<IF:$<CONFIG:Sanitize>,-O1,-O3> ${ARGN})
+  target_compile_options(hadal_kernels_${name} PRIVATE $<$<NOT:$<CONFIG:Sanitize>>:-O3> ${ARGN})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # gcc 12 sees uninitialised registers in its own AVX-512 headers.
     target_compile_options(hadal_kernels_${name} PRIVATE -Wno-maybe-uninitialized -Wno-uninitialized)

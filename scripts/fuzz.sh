@@ -18,7 +18,7 @@ work=$build/fuzz
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=0
 export UBSAN_OPTIONS=print_stacktrace=1
 
-scripts/setup.sh build fuzz
+scripts/setup.sh build sanitize
 mkdir -p $work
 cmake --preset asan-ubsan >$build/configure.log || { cat $build/configure.log; exit 1; }
 programs=()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing through apt: scripts/setup.sh [build|oracle|demo|lint|sanitize|fuzz]...  (default: build).
+# Installs what is missing through apt: scripts/setup.sh [build|oracle|demo|lint|sanitize]...  (default: build).
 # Where it may not install (neither root nor `sudo -n`), it says what it would run and fails if something needed is missing.
 set -euo pipefail
 
@@ -32,9 +32,7 @@ lint      needed    clang-format-16          clang-format-16
 lint      needed    clang-tidy-16            clang-tidy-16
 sanitize  needed    setarch                  util-linux
 sanitize  needed    clang++-16               clang-16
-sanitize  needed    /usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.asan-x86_64.a libclang-rt-16-dev
-fuzz      needed    clang++-16               clang-16
-fuzz      needed    /usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-x86_64.a libclang-rt-16-dev
+sanitize  needed    /usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-x86_64.a libclang-rt-16-dev
 '
 include_folders=(/usr/include /usr/local/include "/usr/include/$(uname -m)-linux-gnu")
 

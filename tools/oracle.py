@@ -13,9 +13,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -92,31 +92,21 @@ def check_models(args, tally):
         number += 1
 
 
-def tokenizer_commands(args):
-    part = lambda script, *options: [
-        sys.executable, str(Path(__file__).with_name(script)), "--hadal", args.hadal, "--seed", str(args.seed), *options
-    ]  # fmt: skip
-    yield part("oracle_tokenizer.py", "--seconds", str(int(args.seconds * SHARE["tokenizer"])))
-    yield part("oracle_token_files.py", "--rounds", "60")
-
-
-class Tokenizers:
-    """Runs the comparisons of tokenizers beside the models, on another core; prints and counts them at the end."""
-
-    def __init__(self, args):
-        self.commands, self.log, self.codes = list(tokenizer_commands(args)), tempfile.TemporaryFile("w+"), []
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        for command in self.commands:
-            self.codes.append(subprocess.run(command, stdout=self.log, stderr=subprocess.STDOUT).returncode)
-
-    def finish(self, tally):
-        self.thread.join()
-        self.log.seek(0)
-        print(self.log.read(), end="", flush=True)
-        tally.failed += [f"tokenizer: {' '.join(c)}" for c, code in zip(self.commands, self.codes) if code]
+def check_tokenizer(args):
+    """(what the comparisons of tokenizers print, those that failed)."""
+    parts = {
+        "tokenizer": ("oracle_tokenizer.py", "--seconds", str(int(args.seconds * SHARE["tokenizer"]))),
+        "token files": ("oracle_token_files.py", "--rounds", "60"),
+    }
+    printed, failed = "", []
+    for name, (script, *options) in parts.items():
+        command = [sys.executable, str(Path(__file__).with_name(script)), "--hadal", args.hadal, "--seed", str(args.seed)]
+        command += options
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        printed += done.stdout
+        if done.returncode:
+            failed.append(f"{name}: {' '.join(command)}")
+    return printed, failed
 
 
 def check_counts(args, tally):
@@ -148,13 +138,16 @@ def main():
     torch.set_num_threads(1)
     print(f"oracle: seed {args.seed}", flush=True)
     tally, start = Tally(), time.monotonic()
-    tokenizers = Tokenizers(args) if "tokenizer" in parts else None
-    if "counts" in parts:
-        check_counts(args, tally)
-    if "models" in parts:
-        check_models(args, tally)
+    with ThreadPoolExecutor(1) as another_core:
+        tokenizers = another_core.submit(check_tokenizer, args) if "tokenizer" in parts else None
+        if "counts" in parts:
+            check_counts(args, tally)
+        if "models" in parts:
+            check_models(args, tally)
     if tokenizers:
-        tokenizers.finish(tally)
+        printed, failed = tokenizers.result()
+        print(printed, end="", flush=True)
+        tally.failed += failed
     for line in tally.failed:
         print(f"failed: {line}")
     print(

@@ -1,5 +1,6 @@
 """Draws one random model, writes its folder and reference file, and replays it with `hadal verify`."""
 
+import functools
 import json
 import random
 import subprocess
@@ -130,13 +131,23 @@ def draw_model(seed, number, folder, bf16=False):
     return drawn
 
 
+def exact_values(folder):
+    """The reference file without PyTorch's errors in bf16."""
+    tensors = load_file(folder / "reference.safetensors")
+    return {n: t for n, t in tensors.items() if not n.startswith("bf16_error.")}
+
+
 def resample_bf16(folder):
     """Writes the reference file again with PyTorch's bf16 errors from many more neighbours of the model."""
-    path = folder / "reference.safetensors"
-    tensors = load_file(path)
-    exact = {n: t for n, t in tensors.items() if not n.startswith("bf16_error.")}
-    tensors |= reference.bf16_errors(folder, exact, tensors["tokens"], MORE_NEIGHBOURS)
-    save_file(tensors, path, reference.metadata("1.0"))
+    exact = exact_values(folder)
+    errors = reference.bf16_errors(folder, exact, exact["tokens"], MORE_NEIGHBOURS)
+    save_file(exact | errors, folder / "reference.safetensors", reference.metadata("1.0"))
+
+
+@functools.cache  # both forms of a model may ask, ten seconds each
+def float32_errors(folder):
+    exact = exact_values(folder)
+    return reference.errors_of(torch.float32, folder, exact, exact["tokens"], MORE_NEIGHBOURS)
 
 
 def as_unsteady_in_torch(folder, failed):
@@ -144,9 +155,7 @@ def as_unsteady_in_torch(folder, failed):
 
     `steady` looks at one throw of the dice; the gradient of one number that nearly cancels can be near by luck.
     """
-    tensors = load_file(folder / "reference.safetensors")
-    exact = {n: t for n, t in tensors.items() if not n.startswith("bf16_error.")}
-    torch_errors = reference.errors_of(torch.float32, folder, exact, tensors["tokens"], MORE_NEIGHBOURS)
+    torch_errors = float32_errors(folder)
     return all(name in torch_errors and error <= 1.5 * torch_errors[name] for name, error in failed.items())
 
 

@@ -55,7 +55,7 @@ class Context {
   ThreadPool& pool() const { return *pool_; }
   Scratch& scratch() const { return *scratch_; }
   Isa isa() const { return isa_; }
-  // Where kernels::run notes its times; null (the default) for nowhere.
+  // Where kernels::run notes its times; with null (the default) it notes none.
   Profile* profile() const { return profile_; }
   void set_profile(Profile* profile) { profile_ = profile; }
 
