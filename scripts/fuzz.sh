@@ -37,7 +37,7 @@ one() {
   mkdir -p "$corpus" $work/found
   if [ -e "tests/fuzz/$target.dict" ]; then dict=("-dict=tests/fuzz/$target.dict"); fi
   "$build/$program" "$corpus" "tests/fuzz/corpus/$target" "${dict[@]}" $limit -timeout=25 \
-    -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=20000 -reload=0 -print_final_stats=1 \
+    -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=20000 -reload=0 -mutate_depth=2 -print_final_stats=1 \
     -artifact_prefix="$work/found/$program-" >"$work/$program.log" 2>&1 || rc=$?
   return $rc
 }
