@@ -66,7 +66,15 @@ struct Row {
     std::memcpy(room + first, b, static_cast<std::size_t>(n - first) * sizeof(T));
     return room;
   }
+  // Asks for the cache line that holds column c, if there is such a column.
+  void ask_for(i64 c) const {
+    if (c < size()) __builtin_prefetch(c < na ? a + c : b + (c - na), 0, 2);
+  }
 };
+
+// Rows that are asked for before they are packed: the hardware foresees a stream or two, and not the next row of a
+// narrow piece (docs/LOG.md: packing reads memory 1.5 to 2 times as fast).
+constexpr i64 kRowsAhead = 16;
 
 // The elements of sixteen pairs of bf16, widened.
 #ifdef __AVX512F__
@@ -274,8 +282,11 @@ template <class T, class RowOf>
 void pack_left(i64 rows, i64 k, RowOf&& row, float* to) {
   const i64 stride = padded(words<T>(k));
   for (i64 i = 0; i < rows; ++i) {
-    const Row<T> source = row(i);
-    for (i64 w = 0; w < stride; w += kLanes) store(to + i * stride + w, load_words<T>(source, w));
+    const Row<T> source = row(i), ahead = i + kRowsAhead < rows ? row(i + kRowsAhead) : Row<T>{};
+    for (i64 w = 0; w < stride; w += kLanes) {
+      ahead.ask_for(w * word_elements<T>);
+      store(to + i * stride + w, load_words<T>(source, w));
+    }
   }
 }
 
@@ -293,6 +304,8 @@ void pack_transposed(i64 valid, i64 columns, i64 k, RowOf&& row, float* to) {
     float* panel = to + panel_start(n, lines) + n % kPanel;
     for (i64 w = 0; w < lines; w += kLanes) {
       F32x16 block[16];
+      for (i64 i = n + kRowsAhead; i < std::min(valid, n + kRowsAhead + kLanes); ++i)
+        row(i).ask_for(w * word_elements<T>);
       for (int i = 0; i < 16; ++i) block[i] = n + i < valid ? load_words<T>(row(n + i), w) : zero();
       transpose(block);
       for (int i = 0; i < 16 && w + i < lines; ++i) store(panel + (w + i) * width, block[i]);
@@ -311,7 +324,12 @@ void pack_lines(i64 line, i64 end, i64 valid, i64 k, i64 n_size, RowOf&& row, fl
     if constexpr (pair_words<T>) {
       const Row<T> even = 2 * line < valid ? row(2 * line) : Row<T>{},
                    odd = 2 * line + 1 < valid ? row(2 * line + 1) : Row<T>{};
+      const bool more = 2 * line + 1 + kRowsAhead < valid;
+      const Row<T> even_ahead = more ? row(2 * line + kRowsAhead) : Row<T>{},
+                   odd_ahead = more ? row(2 * line + 1 + kRowsAhead) : Row<T>{};
       for (i64 n = 0; n < columns; n += 2 * kLanes) {
+        even_ahead.ask_for(n);
+        odd_ahead.ask_for(n);
         const i64 count = std::min<i64>(2 * kLanes, n_size - n);
         const F32x16 e = even.size() > 0 ? load_pairs(even.at(n, count, room[0]), count) : zero(),
                      o = odd.size() > 0 ? load_pairs(odd.at(n, count, room[1]), count) : zero();
@@ -320,8 +338,10 @@ void pack_lines(i64 line, i64 end, i64 valid, i64 k, i64 n_size, RowOf&& row, fl
       }
     } else {
       const i64 element = is_bf16<T> ? line ^ 1 : line;
-      const Row<T> source = element < valid ? row(element) : Row<T>{};
+      const Row<T> source = element < valid ? row(element) : Row<T>{},
+                   ahead = element + kRowsAhead < valid ? row(element + kRowsAhead) : Row<T>{};
       for (i64 n = 0; n < columns; n += kLanes) {
+        ahead.ask_for(n);
         const i64 count = std::min<i64>(kLanes, n_size - n);
         store(at(line, n), element < valid ? load_n(source.at(n, count, room[0]), static_cast<int>(count)) : zero());
       }
