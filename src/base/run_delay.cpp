@@ -5,6 +5,7 @@
 
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <string_view>
 
 #include "base/error.h"
@@ -25,6 +26,16 @@ std::int64_t run_delay(int tid) {
     if (std::from_chars(line.data() + second + 1, line.data() + line.size(), waited).ec != std::errc()) return -1;
   }
   return waited;
+}
+
+bool shares_its_core(const std::atomic<bool>& stop) {
+  constexpr auto kTime = std::chrono::milliseconds(10);  // some turns of the system's
+  constexpr std::int64_t kMost = 1'000'000;              // what its own work takes now and then
+  const std::int64_t before = run_delay(gettid());
+  for (const auto begin = std::chrono::steady_clock::now(); std::chrono::steady_clock::now() - begin < kTime;) {
+    if (stop.load(std::memory_order_relaxed)) return false;
+  }
+  return run_delay(gettid()) - before > kMost;
 }
 
 }  // namespace hadal

@@ -54,6 +54,7 @@ struct ThreadPool::State {
   std::atomic<bool> failed{false};
   std::int64_t caller_seen = 0;                        // when waited_for_caller() last had a look
   std::int64_t rested = 0;                             // when it last gave a worker a rest
+  std::int64_t begun = 0, interval = 0;                // when the last region began; from one to the next, about
   std::array<MemoryRange, ReadAhead::kRanges> ranges;  // to be read after this region
   int range_count = 0;
 
@@ -61,6 +62,7 @@ struct ThreadPool::State {
     ReadAhead ahead;
     std::atomic<std::uint32_t> holds{0};        // the region of which it has claimed tasks that are not done
     std::atomic<std::int64_t> parked_until{0};  // it rests until then; 0: takes part
+    std::atomic<bool> needs_core{false};        // it comes back from its rest to a core of its own only
     std::atomic<std::int64_t> out_at{0};        // when it last found no more tasks
     std::atomic<std::int64_t> worked{0};        // time from its first task of a region to that moment, all regions
     std::atomic<int> tid{0};
@@ -69,7 +71,10 @@ struct ThreadPool::State {
     std::int64_t delay = 0, worked_before = 0;  // run_delay() and `worked` as last seen
     bool late = false;                          // was waited for at the end of a region
 
-    void rest(std::int64_t until) { parked_until.store(until, std::memory_order_relaxed); }
+    void rest(std::int64_t until, bool until_alone) {
+      needs_core.store(until_alone, std::memory_order_relaxed);
+      parked_until.store(until, std::memory_order_relaxed);
+    }
     // Has it waited for a core for most of these nanoseconds?
     bool lost_its_core(std::int64_t ns) {
       const std::int64_t now = run_delay(tid.load(std::memory_order_relaxed)), before = delay;
@@ -131,7 +136,8 @@ struct ThreadPool::State {
         wake.wait(lock, [&] { return claims.epoch() != seen; });
         sleeping.fetch_sub(1);
       }
-      if (const std::int64_t until = mine.parked_until.load(std::memory_order_relaxed); until != 0) park(mine, until);
+      if (const std::int64_t until = mine.parked_until.load(std::memory_order_relaxed); until != 0)
+        park(mine, place, until);
       if (stop.load()) return;
       seen = claims.epoch();
       mine.ahead = {};
@@ -145,10 +151,18 @@ struct ThreadPool::State {
     }
   }
 
-  void park(Own& mine, std::int64_t until) {
-    std::unique_lock lock(mutex);
-    for (std::int64_t now = now_ns(); now < until && !stop.load(); now = now_ns())
-      wake.wait_for(lock, std::chrono::nanoseconds(until - now));
+  void park(Own& mine, Place& place, std::int64_t until) {
+    for (std::int64_t length = until - now_ns();; length = std::min(4 * length, kBetweenTrials)) {
+      {
+        std::unique_lock lock(mutex);
+        for (std::int64_t now = now_ns(); now < until && !stop.load(); now = now_ns())
+          wake.wait_for(lock, std::chrono::nanoseconds(until - now));
+      }
+      if (!mine.needs_core.load(std::memory_order_relaxed)) break;
+      place.keep_off(caller_cpu.load(std::memory_order_relaxed));
+      if (!shares_its_core(stop)) break;
+      until = now_ns() + length;
+    }
     mine.parked_until.store(0, std::memory_order_relaxed);
   }
 
@@ -179,6 +193,13 @@ struct ThreadPool::State {
   // is in vain.
   void waited_for_caller() {
     const std::int64_t now = now_ns();
+    interval += (std::min(now - begun, Parking::kWait) - interval) / 1024;
+    begun = now;
+    if (interval >= kShort) {  // what was true when the worker was sent away is no longer
+      for (Own& o : own) {
+        if (o.needs_core.load(std::memory_order_relaxed)) o.needs_core.store(false, std::memory_order_relaxed);
+      }
+    }
     std::int64_t since = caller_seen;
     Own* there = nullptr;
     for (std::size_t i = 1; i < own.size(); ++i) {
@@ -190,19 +211,25 @@ struct ThreadPool::State {
     own[0].tid.store(gettid(), std::memory_order_relaxed);
     if (!own[0].lost_its_core(now - since) || now - rested < kBetweenRests) return;
     rested = now;
-    there->rest(now + kRest);
+    there->rest(now + kRest, false);
   }
 
-  // All others have waited for a worker.
-  static void held_up(Own& worker, std::int64_t now, std::int64_t ns) {
+  // All others have waited for a worker. Half a core is of no help in short regions: each time that the worker loses
+  // it, all wait for a thousand of them. In long ones it may be.
+  void held_up(Own& worker, std::int64_t now, std::int64_t ns) const {
     if (ns < Parking::kWait || !worker.lost_its_core(ns)) return;
     const std::int64_t worked = worker.worked.load(std::memory_order_relaxed), helped = worked - worker.worked_before;
     worker.worked_before = worked;
-    if (worker.parking.waited(now, ns, helped - ns)) worker.rest(worker.parking.until());
+    if (interval < kShort) {
+      worker.rest(now + kBeforeTrial, true);
+    } else if (worker.parking.waited(now, ns, helped - ns)) {
+      worker.rest(worker.parking.until(), false);
+    }
   }
 
   static constexpr int kSpins = 4000;
   static constexpr std::int64_t kRest = 10'000'000, kBetweenRests = 100'000'000;
+  static constexpr std::int64_t kShort = 50'000, kBeforeTrial = 20'000'000, kBetweenTrials = 160'000'000;
 };
 
 ThreadPool::ThreadPool(int threads) {

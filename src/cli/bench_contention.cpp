@@ -69,6 +69,8 @@ class Neighbours {
       kill(child, SIGKILL);
       waitpid(child, nullptr, 0);
     }
+    // Threads of ours that rest take a moment to come back.
+    if (!children_.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(400));
     children_.clear();
   }
   std::vector<pid_t> children_;
