@@ -13,6 +13,7 @@ import itertools
 import json
 import statistics
 import subprocess
+import sys
 import time
 
 import torch
@@ -92,6 +93,7 @@ def main():
     for dtype, experts, compiled in ways:
         name = f"{str(dtype).removeprefix('torch.')}, {experts}" + (", compiled" if compiled else "")
         result["parameters"], result["tokens_per_s"][name] = measure(dtype, experts, compiled, args.steps)
+        print(f"{result['tokens_per_s'][name]:8.0f} tokens/s  {name}", file=sys.stderr, flush=True)
     result["best"] = max(result["tokens_per_s"], key=result["tokens_per_s"].get)
     if args.hadal:
         result["ratio"] = result["hadal_tokens_per_s"] / result["tokens_per_s"][result["best"]]
