@@ -54,7 +54,8 @@ struct ThreadPool::State {
   std::atomic<bool> failed{false};
   std::int64_t caller_seen = 0;                        // when waited_for_caller() last had a look
   std::int64_t rested = 0;                             // when it last gave a worker a rest
-  std::int64_t begun = 0, interval = 0;                // when the last region began; from one to the next, about
+  std::int64_t begun = 0;                              // when the last region began
+  std::atomic<std::int64_t> interval{0};               // from one region to the next, about
   std::array<MemoryRange, ReadAhead::kRanges> ranges;  // to be read after this region
   int range_count = 0;
 
@@ -152,13 +153,13 @@ struct ThreadPool::State {
   }
 
   void park(Own& mine, Place& place, std::int64_t until) {
-    for (std::int64_t length = until - now_ns();; length = std::min(4 * length, kBetweenTrials)) {
+    for (std::int64_t length = kBeforeTrial;; length = std::min(4 * length, kBetweenTrials)) {
       {
         std::unique_lock lock(mutex);
         for (std::int64_t now = now_ns(); now < until && !stop.load(); now = now_ns())
           wake.wait_for(lock, std::chrono::nanoseconds(until - now));
       }
-      if (!mine.needs_core.load(std::memory_order_relaxed)) break;
+      if (!mine.needs_core.load(std::memory_order_relaxed) || !short_regions()) break;
       place.keep_off(caller_cpu.load(std::memory_order_relaxed));
       if (!shares_its_core(stop)) break;
       until = now_ns() + length;
@@ -187,19 +188,19 @@ struct ThreadPool::State {
     }
   }
 
+  // As a region begins. The average is over about a training step, which has short regions, too.
+  void note_interval(std::int64_t now) {
+    const std::int64_t before = interval.load(std::memory_order_relaxed);
+    interval.store(before + (std::min(now - begun, Parking::kWait) - before) / 1024, std::memory_order_relaxed);
+    begun = now;
+  }
+  bool short_regions() const { return interval.load(std::memory_order_relaxed) < kShort; }
+
   // As a region begins: the workers have had nothing to do since they did the last one's tasks. If that was not for
   // work that took so long, but because the caller had lost its core, one of them rests for a moment: the system then
   // gives the caller a core of its own, which the worker keeps off afterwards. Not too often: between many processes it
   // is in vain.
-  void waited_for_caller() {
-    const std::int64_t now = now_ns();
-    interval += (std::min(now - begun, Parking::kWait) - interval) / 1024;
-    begun = now;
-    if (interval >= kShort) {  // what was true when the worker was sent away is no longer
-      for (Own& o : own) {
-        if (o.needs_core.load(std::memory_order_relaxed)) o.needs_core.store(false, std::memory_order_relaxed);
-      }
-    }
+  void waited_for_caller(std::int64_t now) {
     std::int64_t since = caller_seen;
     Own* there = nullptr;
     for (std::size_t i = 1; i < own.size(); ++i) {
@@ -220,7 +221,7 @@ struct ThreadPool::State {
     if (ns < Parking::kWait || !worker.lost_its_core(ns)) return;
     const std::int64_t worked = worker.worked.load(std::memory_order_relaxed), helped = worked - worker.worked_before;
     worker.worked_before = worked;
-    if (interval < kShort) {
+    if (short_regions()) {
       worker.rest(now + kBeforeTrial, true);
     } else if (worker.parking.waited(now, ns, helped - ns)) {
       worker.rest(worker.parking.until(), false);
@@ -265,7 +266,9 @@ void ThreadPool::run(std::int64_t tasks, TaskRef f) {
   s.error = nullptr;
   s.failed.store(false, std::memory_order_relaxed);
   s.caller_cpu.store(sched_getcpu(), std::memory_order_relaxed);
-  s.waited_for_caller();
+  const std::int64_t now = now_ns();
+  s.note_interval(now);
+  s.waited_for_caller(now);
   s.claims.begin(tasks);
   const std::uint32_t epoch = s.claims.epoch();
   if (s.sleeping.load() > 0) {
