@@ -59,7 +59,11 @@ class Neighbours {
     // The system spreads them over the cores first.
     if (count > 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
-  ~Neighbours() { stop(); }
+  ~Neighbours() {
+    if (children_.empty()) return;
+    stop();
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));  // until our threads that rest have come back
+  }
   Neighbours(const Neighbours&) = delete;
   Neighbours& operator=(const Neighbours&) = delete;
 
@@ -69,8 +73,6 @@ class Neighbours {
       kill(child, SIGKILL);
       waitpid(child, nullptr, 0);
     }
-    // Threads of ours that rest take a moment to come back.
-    if (!children_.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(400));
     children_.clear();
   }
   std::vector<pid_t> children_;

@@ -76,6 +76,12 @@ struct Row {
 // narrow piece (docs/LOG.md: packing reads memory 1.5 to 2 times as fast).
 constexpr i64 kRowsAhead = 16;
 
+// Row i of `count`, or one of no columns past their end.
+template <class T, class RowOf>
+Row<T> row_or_none(RowOf&& row, i64 i, i64 count) {
+  return i < count ? row(i) : Row<T>{};
+}
+
 // The elements of sixteen pairs of bf16, widened.
 #ifdef __AVX512F__
 inline F32x16 even_of_pairs(F32x16 x) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(x.v), 16))}; }
@@ -282,7 +288,7 @@ template <class T, class RowOf>
 void pack_left(i64 rows, i64 k, RowOf&& row, float* to) {
   const i64 stride = padded(words<T>(k));
   for (i64 i = 0; i < rows; ++i) {
-    const Row<T> source = row(i), ahead = i + kRowsAhead < rows ? row(i + kRowsAhead) : Row<T>{};
+    const Row<T> source = row(i), ahead = row_or_none<T>(row, i + kRowsAhead, rows);
     for (i64 w = 0; w < stride; w += kLanes) {
       ahead.ask_for(w * word_elements<T>);
       store(to + i * stride + w, load_words<T>(source, w));
@@ -322,11 +328,9 @@ void pack_lines(i64 line, i64 end, i64 valid, i64 k, i64 n_size, RowOf&& row, fl
   T room[2][2 * kLanes];
   for (; line < end; ++line) {
     if constexpr (pair_words<T>) {
-      const Row<T> even = 2 * line < valid ? row(2 * line) : Row<T>{},
-                   odd = 2 * line + 1 < valid ? row(2 * line + 1) : Row<T>{};
-      const bool more = 2 * line + 1 + kRowsAhead < valid;
-      const Row<T> even_ahead = more ? row(2 * line + kRowsAhead) : Row<T>{},
-                   odd_ahead = more ? row(2 * line + 1 + kRowsAhead) : Row<T>{};
+      const auto at_row = [&](i64 i) { return row_or_none<T>(row, 2 * line + i, valid); };
+      const Row<T> even = at_row(0), odd = at_row(1), even_ahead = at_row(kRowsAhead),
+                   odd_ahead = at_row(kRowsAhead + 1);
       for (i64 n = 0; n < columns; n += 2 * kLanes) {
         even_ahead.ask_for(n);
         odd_ahead.ask_for(n);
@@ -338,8 +342,8 @@ void pack_lines(i64 line, i64 end, i64 valid, i64 k, i64 n_size, RowOf&& row, fl
       }
     } else {
       const i64 element = is_bf16<T> ? line ^ 1 : line;
-      const Row<T> source = element < valid ? row(element) : Row<T>{},
-                   ahead = element + kRowsAhead < valid ? row(element + kRowsAhead) : Row<T>{};
+      const Row<T> source = row_or_none<T>(row, element, valid),
+                   ahead = row_or_none<T>(row, element + kRowsAhead, valid);
       for (i64 n = 0; n < columns; n += kLanes) {
         ahead.ask_for(n);
         const i64 count = std::min<i64>(kLanes, n_size - n);
